@@ -75,6 +75,7 @@ class Training:
         self._check_settings()
         self._demonstrations: list[Trajectory] | None = None
         self._gained = 0
+        self._saving = 0.0  # seconds of the last checkpoint, shown in the row after it
         latest = run.latest_checkpoint()
         self._state = None if latest is None else checkpoint.load_state(latest)
         self.model, self.tokenizer = open_policy(run, latest, self.demonstrations)
@@ -222,12 +223,14 @@ class Training:
         self.cursor.rollouts += len(got.played)
         if self.cursor.step % c.save_every == 0 or self.cursor.step in (1, c.steps):
             self._save_trajectories(got, samples)
-        if self.cursor.step % c.checkpoint_every == 0 or self.cursor.step == c.steps:
-            with self.clock("save"):
-                self._save(learner)
-        self.clock.seconds.setdefault("save", 0.0)
+        self.clock.seconds["save"] = self._saving
         row = {"phase": "rl", "step": self.cursor.step, **self._measures(got, agent), **metrics, "seconds": dict(self.clock.seconds)}
+        # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.
         self.run_folder.log(row)
+        if self.cursor.step % c.checkpoint_every == 0 or self.cursor.step == c.steps:
+            started = time.perf_counter()
+            self._save(learner)
+            self._saving = time.perf_counter() - started
         display.step(row, c.steps)
 
     def _measures(self, got: Collected, agent: PolicyAgent) -> dict[str, Any]:

@@ -94,8 +94,10 @@ class RunFolder:
             file.write(json.dumps(row) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
+        """All rows; a last line without its end was cut off by a kill and belongs to no checkpoint."""
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def rewind_metrics(self, **steps: int) -> None:
         """Drop rows of a phase after the step given for it: they belong to work that a resumed run does again."""

@@ -60,6 +60,17 @@ def test_metrics_after_the_checkpoint_are_done_again(tmp_path):
     assert [row["step"] for row in run.metrics()] == [0, 1]
 
 
+def test_a_row_that_a_kill_cut_off_is_passed_over(tmp_path):
+    run = RunFolder.create(tmp_path / "run", TrainConfig())
+    run.log({"phase": "rl", "step": 1, "loss": 0.5})
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"phase": "rl", "ste')
+    assert [row["step"] for row in run.metrics()] == [1]
+    run.rewind_metrics(rl=1, warm=0)
+    run.log({"phase": "rl", "step": 2})
+    assert [row["step"] for row in run.metrics()] == [1, 2]
+
+
 def test_folders_are_not_confused(tmp_path):
     RunFolder.create(tmp_path / "run", TrainConfig())
     with pytest.raises(ValueError, match="already holds a run; continue it with --resume"):
