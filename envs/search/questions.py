@@ -9,7 +9,7 @@ in the test split only; every test question of two hops or more has one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -166,19 +166,24 @@ def make_tasks(
     train: int = 200,
     validation: int = 50,
     test: int = 50,
-    size: int | None = None,
+    size: int | Mapping[SplitName, int] | None = None,
     seed: int = 0,
     kinds: Sequence[str] = KINDS,
     names: Names = "made-up",
 ) -> tuple[ListTaskSet, list[Passage]]:
-    """Tasks of three splits and the corpus that answers them. ``size``: people per world; by default it grows with the split."""
+    """Tasks of three splits and the corpus that answers them. ``size``: people per world, one number or one a split;
+    where none is given it grows with the number of tasks. Raises ``ValueError`` for a negative number or an unknown split."""
+    sizes: Mapping[SplitName, int] = size if isinstance(size, Mapping) else dict.fromkeys(SPLITS, size) if size else {}
+    unknown = sorted(set(sizes) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"size names the splits {unknown}; allowed: {', '.join(SPLITS)}")
     counts: dict[SplitName, int] = {"train": train, "validation": validation, "test": test}
     passages: list[Passage] = []
     tasks: dict[SplitName, list[Task]] = {}
     for split, count in counts.items():
         if count < 0:
             raise ValueError(f"the number of {split} tasks is {count}; it must be 0 or more")
-        world = World(split, size=size or max(24, count // 4), seed=seed, names=names)
+        world = World(split, size=sizes.get(split) or max(24, count // 4), seed=seed, names=names)
         maker = QuestionMaker(world, seed, kinds)
         passages += world.passages
         tasks[split] = [_task(maker.make(), split, index, seed) for index in range(count)]

@@ -50,8 +50,9 @@ RELATIONS: dict[str, Relation] = {
 }
 KINDS = ("person", "place", "work", "organisation")
 _SYLLABLES = tuple(c + v for c in "bcdfghjklmnprstvwyzq" for v in "aeiou")
-_FIRSTS = tuple(a.capitalize() + b for a in _SYLLABLES[:50] for b in _SYLLABLES[50:54])
-_SECONDS = tuple(a.capitalize() + b for a in _SYLLABLES[50:] for b in _SYLLABLES[:4])
+_FIRSTS = tuple(a.capitalize() + b for a in _SYLLABLES[:50] for b in _SYLLABLES[50:58])
+_SECONDS = tuple(a.capitalize() + b for a in _SYLLABLES[50:] for b in _SYLLABLES[:8])
+"""The number of pairs must be no multiple of three: the splits take every third, and would then share out the second words."""
 _TITLES = ("Song of {}", "Letters from {}", "Shadows over {}", "Return to {}")
 _BODIES = ("{} Guild", "{} Institute", "{} Society", "{} Company")
 _STATEMENTS = (
@@ -103,8 +104,8 @@ class Fact:
 class World:
     """One split's entities, facts and passages. ``size`` is the number of people; the other kinds have half as many.
 
-    ``names``: "made-up", every name of every split a new word; or "pairs", every name a new pair of 400 words that all splits
-    share (for small policies: a word is one token, and unseen names are made of known ones; ``size`` is then at most 5,000).
+    ``names``: "made-up", every name of every split a new word; or "pairs", every name a new pair of 800 words that all splits
+    share (for small policies: a word is one token, and unseen names are made of known ones; ``size`` is then at most 21,000).
     """
 
     def __init__(self, split: SplitName, size: int = 60, seed: int = 0, names: Names = "made-up") -> None:

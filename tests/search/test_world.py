@@ -63,3 +63,22 @@ def test_bad_sizes_are_refused():
         make_tasks(size=4)
     with pytest.raises(ValueError, match="must be 0 or more"):
         make_tasks(train=-1)
+
+
+def test_paired_names_are_new_pairs_of_words_that_all_splits_share():
+    worlds = [World(split, 4000, names="pairs") for split in SPLITS]
+    names = [{name for group in world.entities.values() for name in group} for world in worlds]
+    assert names[0] & names[1] == names[0] & names[2] == names[1] & names[2] == set()
+    firsts, seconds = ([{name.split()[k] for name in w.entities["person"]} for w in worlds] for k in (0, 1))
+    assert firsts[0] == firsts[1] == firsts[2]
+    assert seconds[0] == seconds[1] == seconds[2]
+    assert len(firsts[0]) == len(seconds[0]) == 400
+
+
+def test_worlds_of_the_splits_may_differ_in_size():
+    _, passages = make_tasks(train=4, validation=4, test=4, size={"train": 40, "test": 20})
+    count = {split: sum(p.id.startswith(split) for p in passages) for split in SPLITS}
+    per_person = 4 + 3 * 3 / 2
+    assert count == {"train": 40 * per_person, "validation": 24 * per_person, "test": 20 * per_person}
+    with pytest.raises(ValueError, match=r"size names the splits \['dev'\]; allowed: train, validation, test"):
+        make_tasks(train=4, validation=4, test=4, size={"dev": 40})
