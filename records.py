@@ -106,10 +106,10 @@ class Task:
             raise ValueError("a task needs a non-empty id")
         content = [self.env_id, [message_to_dict(m) for m in self.prompt], dict(self.data), self.seed]
         try:
-            text = canonical_json(content)
+            text = canonical_json(content).encode()  # half a surrogate pair is no text: UnicodeEncodeError
         except (TypeError, ValueError) as error:
-            raise ValueError(f"task {self.id!r}: data must be plain JSON (str, numbers, lists, dicts): {error}") from error
-        object.__setattr__(self, "hash", hashlib.sha256(text.encode()).hexdigest())
+            raise ValueError(f"task {self.id!r}: prompt and data must be plain JSON (str, numbers, lists, dicts): {error}") from error
+        object.__setattr__(self, "hash", hashlib.sha256(text).hexdigest())
 
 
 class StopReason(StrEnum):
