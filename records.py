@@ -219,6 +219,8 @@ class Turn:
     is not 0. ``anchor``: a history-free key of the state the action was taken in. ``potential``: the score of the state
     *after* the action. ``trained=False``: what was written stands in for an observation (search results a policy writes
     itself, SSRL), so its tokens are context and never trained. ``seconds``: wall clock of the environment call.
+    ``chat_logprobs``: natural log-probs of the action's tokens where a chat endpoint offered them; those of a local policy
+    are in ``tokens``.
     """
 
     index: int
@@ -232,6 +234,7 @@ class Turn:
     trained: bool = True
     tokens: TokenTrace | None = None
     seconds: float = 0.0
+    chat_logprobs: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         check_reward(self.reward, self.components, where=f"turn {self.index}")
@@ -268,6 +271,7 @@ class Trajectory:
     final_observation: Observation = ()
     attempts: int = 1
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Tokens spent on the episode, failed attempts included."""
 
     def __post_init__(self) -> None:
         for position, turn in enumerate(self.turns):

@@ -132,6 +132,7 @@ def _turn_to_dict(turn: Turn, folder: Path) -> dict[str, Any]:
         "trained": turn.trained,
         "tokens": None if tokens is None else {name: getattr(tokens, name) for name in TokenTrace.__slots__},
         "seconds": turn.seconds,
+        "chat_logprobs": turn.chat_logprobs,
     }
 
 
@@ -142,6 +143,8 @@ def _turn_from_dict(record: dict[str, Any], folder: Path) -> Turn:
     tokens = record["tokens"]
     if tokens is not None:
         values["tokens"] = TokenTrace(**{k: tuple(v) if isinstance(v, list) else v for k, v in tokens.items()})
+    if record["chat_logprobs"] is not None:
+        values["chat_logprobs"] = tuple(record["chat_logprobs"])
     return Turn(**values)
 
 

@@ -15,6 +15,7 @@ class Act:
 
     message: Message
     tokens: TokenTrace | None = None
+    chat_logprobs: tuple[float, ...] | None = None
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
     stop: StopReason | None = None
 

@@ -33,8 +33,8 @@ class ChatAgent:
     """Plays many episodes against one endpoint; the whole history is sent each turn.
 
     ``base_url`` ends in ``/v1``. ``tools``: OpenAI tool schemas. ``options`` go into the request unchanged (temperature,
-    max_tokens, ...); ``seed`` is the episode's policy seed unless ``send_seed`` is off. With ``logprobs`` the log-probs
-    are kept in ``episode.memory`` while the episode runs: one list per turn, None where the server offered none.
+    max_tokens, ...); ``seed`` is the episode's policy seed unless ``send_seed`` is off. With ``logprobs`` they are asked
+    for and kept as the turn's ``chat_logprobs``, None where the server offers none.
     """
 
     def __init__(
@@ -75,15 +75,15 @@ class ChatAgent:
         try:
             choice = answer["choices"][0]
             message = from_openai(choice["message"])
+            offered = (choice.get("logprobs") or {}).get("content") if self._logprobs else None
+            logprobs = None if offered is None else tuple(float(token["logprob"]) for token in offered)
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ChatError(f"{self.url} answered without choices[0].message: {str(answer)[:300]}; is it a chat endpoint?") from error
-        if self._logprobs:
-            self._keep_logprobs(choice, episode)
         usage = {k: v for k, v in (answer.get("usage") or {}).items() if isinstance(v, int)}
-        return Act(message=message, usage=usage)
+        return Act(message=message, chat_logprobs=logprobs, usage=usage)
 
     def forget(self, episode: Episode) -> None:
-        episode.memory = None
+        """Nothing is kept for an episode."""
 
     async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
         for attempt in range(self._retries + 1):
@@ -114,13 +114,6 @@ class ChatAgent:
         if not isinstance(answer, dict):
             raise ChatError(f"{self.url} answered a JSON {type(answer).__name__}, not an object; check base_url")
         return answer
-
-    def _keep_logprobs(self, choice: dict[str, Any], episode: Episode) -> None:
-        if episode.memory is None:
-            episode.memory = []
-        offered = (choice.get("logprobs") or {}).get("content")
-        assert isinstance(episode.memory, list)
-        episode.memory.append(None if offered is None else [float(t["logprob"]) for t in offered])
 
 
 def _retry_after(response: httpx.Response) -> float:

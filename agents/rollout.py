@@ -156,10 +156,10 @@ class _Slot:
 
 @dataclass(slots=True, kw_only=True)
 class _Record:
-    """What one attempt has produced so far."""
+    """What one attempt has produced so far; ``usage`` goes on over all attempts, as it was all spent."""
 
+    usage: dict[str, int]
     turns: list[Turn] = field(default_factory=list[Turn])
-    usage: dict[str, int] = field(default_factory=dict[str, int])
     start_potential: float | None = None
     final: Observation = ()
     sampled: int = 0
@@ -172,10 +172,10 @@ class _Record:
 
 async def _play(slot: _Slot, agent: Agent, task: Task, member: int, seed: int, retries: int, limits: _Limits) -> Trajectory:
     env_seed, policy_seed = episode_seeds(seed, task, member)
-    attempt = 0
+    attempt, usage = 0, dict[str, int]()
     while True:
         attempt += 1
-        record = _Record()
+        record = _Record(usage=usage)
         episode = Episode(task=task, rollout=member, policy_seed=policy_seed)
         try:
             outcome, stop = await _attempt(slot, agent, episode, env_seed, record, limits)
@@ -227,7 +227,8 @@ async def _attempt(
         observation, _, terminated, truncated, info = await slot.call("step", act.message)
         seconds = time.perf_counter() - started
         index = len(record.turns)
-        record.turns.append(Turn(index=index, observation=seen, action=act.message, tokens=act.tokens, seconds=seconds, **info["turn"]))
+        own = {"tokens": act.tokens, "chat_logprobs": act.chat_logprobs}
+        record.turns.append(Turn(index=index, observation=seen, action=act.message, seconds=seconds, **own, **info["turn"]))
         record.final = observation
         if terminated or truncated:
             return info["outcome"], info["stop"]

@@ -45,6 +45,7 @@ def turns(draw, index):
         trained=draw(st.booleans()),
         tokens=draw(st.none() | traces()),
         seconds=draw(finite),
+        chat_logprobs=draw(st.none() | st.lists(finite, max_size=3).map(tuple)),
     )
 
 

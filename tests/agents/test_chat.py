@@ -58,7 +58,7 @@ def test_one_turn_sends_the_history_and_records_usage_and_logprobs(server):
     server.answers = [completion()]
     agent = ChatAgent("m", server.url, api_key="k", options={"temperature": 0.5}, logprobs=True)
     call = ToolCall(id="c1", name="find", arguments='{"q":1}')
-    act, episode = ask(
+    act, _ = ask(
         agent,
         Message(role="user", content=(TextPart(text="see"), ImagePart(data=b"abc"))),
         Message(role="assistant", tool_calls=(call,)),
@@ -66,7 +66,7 @@ def test_one_turn_sends_the_history_and_records_usage_and_logprobs(server):
     )
     assert act.message == Message(role="assistant", content="hello")
     assert act.usage == {"prompt_tokens": 3, "completion_tokens": 2}
-    assert episode.memory == [[-0.5, -1.25]]
+    assert act.chat_logprobs == (-0.5, -1.25)
     ((path, authorization, body),) = server.asked
     assert (path, authorization) == ("/v1/chat/completions", "Bearer k")
     assert (body["model"], body["temperature"], body["seed"], body["logprobs"]) == ("m", 0.5, 5, True)

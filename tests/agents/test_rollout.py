@@ -86,13 +86,14 @@ def test_concurrency_changes_no_seed():
 
 @pytest.mark.parametrize(("word", "turns", "note"), [("die", 2, "the world ended"), ("crash", 1, "ZeroDivisionError: oops")])
 def test_a_dying_environment_loses_no_episode(word, turns, note):
-    agent = Says("wrong", word)
+    agent = Says("wrong", word, tokens=3)
     done = rollout(Guess, agent, TASKS, retries=1)
     assert len(done) == 4
     assert agent.forgotten == 8
     for t in done:
         assert (t.stop, t.outcome.valid, t.attempts, len(t.turns)) == (StopReason.ENV_FAULT, False, 2, turns)
         assert t.outcome.note == note
+        assert t.usage == {"completion_tokens": 2 * 2 * 3}  # two attempts of two turns: all of it was spent
 
 
 def test_a_second_attempt_may_succeed():
