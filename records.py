@@ -106,9 +106,11 @@ class Task:
             raise ValueError("a task needs a non-empty id")
         content = [self.env_id, [message_to_dict(m) for m in self.prompt], dict(self.data), self.seed]
         try:
-            text = canonical_json(content).encode()  # half a surrogate pair is no text: UnicodeEncodeError
+            text = canonical_json(content).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"task {self.id!r}: prompt or data holds half of a surrogate pair, which is not text; remove it") from error
         except (TypeError, ValueError) as error:
-            raise ValueError(f"task {self.id!r}: prompt and data must be plain JSON (str, numbers, lists, dicts): {error}") from error
+            raise ValueError(f"task {self.id!r}: data must be plain JSON (str, numbers, lists, dicts): {error}") from error
         object.__setattr__(self, "hash", hashlib.sha256(text).hexdigest())
 
 

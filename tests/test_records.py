@@ -25,7 +25,7 @@ def test_task_hash_names_the_problem_not_the_split():
         (lambda: Message(role="user", tool_calls=(ToolCall(id="1", name="f"),)), "only 'assistant'"),
         (lambda: Task(id="", env_id="x", split="s"), "non-empty id"),
         (lambda: Task(id="t", env_id="x", split="s", data={"f": math.nan}), "plain JSON"),
-        (lambda: Task(id="t", env_id="x", split="s", data={"f": "\ud800"}), "task 't'.*plain JSON.*surrogates not allowed"),
+        (lambda: Task(id="t", env_id="x", split="s", data={"f": "\ud800"}), "task 't'.*half of a surrogate pair"),
         (lambda: turn(reward=math.inf), "must be finite"),
         (lambda: turn(reward=1.0, components={"a": 0.4}), "sum to 0.4"),
         (lambda: turn(components={"a": 0.0}), "not scored"),

@@ -77,8 +77,8 @@ def load_tasks(
             raise BadRow(f"the id {id!r} occurred before")
         try:
             task = _task(example, id, split, own_passages=passages is not None)
-        except UnicodeEncodeError:
-            raise BadRow("it holds half of a surrogate pair, which is not text") from None
+        except ValueError as error:
+            raise BadRow(str(error)) from None
         seen.add(id)
         if passages is not None:
             passages.update((p.id, p) for p in example.passages)
