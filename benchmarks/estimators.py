@@ -32,10 +32,11 @@ def train(out: Path, *settings: str, threads: int = 1) -> None:
         subprocess.run([sys.executable, "-m", "turnwise", "train", *arguments], check=True, stdout=log, stderr=log, env=environment)
 
 
-def warm_policy(out: Path, seed: int) -> Path:
+def warm_policy(out: Path, seed: int, settings: list[str]) -> Path:
     """The warm-started policy of a seed, as an ordinary checkpoint with its tokenizer."""
     run, policy = out / f"warm-{seed}", out / f"policy-{seed}"
-    train(run, "--set", "steps=0", "--set", "eval_tasks=10", "--set", f"seed={seed}", threads=2)
+    own = [*settings, "steps=0", "eval_tasks=10", f"seed={seed}"]
+    train(run, *[x for setting in own for x in ("--set", setting)], threads=2)
     if not policy.exists():
         shutil.copytree(run / "checkpoints" / "step-00000", policy)
         shutil.copytree(run / "tokenizer", policy, dirs_exist_ok=True)
@@ -68,9 +69,9 @@ def main() -> None:
     parser.add_argument("--eval-every", type=int, default=3)
     parser.add_argument("--eval-tasks", type=int, default=200)
     parser.add_argument("--goal", type=float, default=0.8)
-    parser.add_argument("--set", dest="settings", action="append", default=[], help="further KEY=VALUE for every run")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="further KEY=VALUE for every run, warm starts too")
     arguments = parser.parse_args()
-    policies = {seed: warm_policy(arguments.out, seed) for seed in arguments.seeds}
+    policies = {seed: warm_policy(arguments.out, seed, arguments.settings) for seed in arguments.seeds}
     runs = [(estimator, seed) for seed in arguments.seeds for estimator in arguments.estimators]
 
     def one(job: tuple[str, int]) -> None:
