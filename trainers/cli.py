@@ -245,11 +245,17 @@ async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:
         if agent is not None:
             console.print(f"[assistant] {action.text}", markup=False, highlight=False)
         observation, _, _, _, info = env.step(action)
-        turn = info["turn"]
-        console.print(f"    reward {turn['reward']} {dict(turn['components'])} valid={turn['action_valid']}", markup=False)
+        console.print(f"    {_turn_line(info['turn'])}", markup=False, highlight=False)
     for message in observation:
         console.print(f"[{message.role}] {message.text}", markup=False, highlight=False)
     console.print(f"outcome {info['outcome'].score} ({info['stop'].value}) {info['outcome'].note}", markup=False)
+
+
+def _turn_line(turn: dict[str, Any]) -> str:
+    """What a turn was worth, for a person."""
+    reward = "no reward" if turn["reward"] is None else f"reward {turn['reward']:.3g}"
+    parts = ", ".join(f"{name} {value:.3g}" for name, value in turn["components"].items())
+    return reward + (f" ({parts})" if parts else "") + ("" if turn["action_valid"] else ", not a valid action")
 
 
 def _script_agent(env_id: str, name: str) -> Agent:

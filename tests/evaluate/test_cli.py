@@ -66,6 +66,7 @@ def test_environments_are_listed_checked_played_and_evaluated(tmp_path):
     assert checked.stdout.count("ok  ") == 17
     played = turnwise("play", "turnwise/KeyDoor-v0", "--script", "expert")
     assert "[user] You take the key." in played.stdout
+    assert "reward 0.24 (turn -0.01, key 0.25, door 0)" in played.stdout
     assert "outcome 1.0 (success)" in played.stdout
     done = turnwise("eval", "turnwise/GuessNumber-v0", "--agent", "expert", "--split", "validation", "--out", tmp_path / "e")
     assert "1.000 [1.000, 1.000]" in done.stdout
