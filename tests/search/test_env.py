@@ -107,6 +107,14 @@ def test_outcome_metrics():
         assert env.step(said)[4]["outcome"].score == pytest.approx(score)
 
 
+def test_an_answer_of_punctuation_is_wrong_by_every_metric():
+    for metric in ("em", "f1", "contains"):
+        env = Search(TASKS, BM25, outcome_metric=metric)
+        env.reset(seed=0)
+        _, _, terminated, _, info = env.step("<answer> ...!? </answer>")
+        assert (terminated, info["outcome"].score, info["outcome"].success, info["stop"]) == (True, 0.0, False, StopReason.FAILURE)
+
+
 def test_wrong_arguments_name_what_is_allowed():
     with pytest.raises(ValueError, match="allowed: json, tags"):
         Search(TASKS, BM25, dialect="xml")

@@ -233,6 +233,16 @@ def test_groups_without_signal_are_replaced_and_counted():
     assert set(np.abs(flat)) == {1.0}
 
 
+def test_a_policy_that_never_stops_and_says_nothing_usable_is_counted_and_trains_nothing(tmp_path):
+    search = {"env": "turnwise/Search-v0", "env_args": {"world": {"train": 20, "validation": 5, "test": 5}, "max_turns": 5}}
+    training, summary = run(tmp_path / "a", **search, warm_episodes=0, steps=1, max_new_tokens=3)
+    row = training.run_folder.metrics()[-1]
+    assert (row["invalid_actions"], row["success"], row["faults"]) == (1.0, 0.0, 0)
+    assert row["groups_without_signal"] == SMALL["groups"]
+    assert row["sampled_tokens"] == summary["rollouts"] * 5 * 3  # five turns, each cut off at three tokens
+    assert row["optimizer_steps"] == 0
+
+
 def test_a_run_can_be_evaluated_again_with_another_seed(finished, tmp_path):
     folder, _ = finished
     command = [sys.executable, "-m", "turnwise", "eval", "turnwise/GuessNumber-v0", "--policy", str(folder), "--out", str(tmp_path / "e")]
