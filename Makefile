@@ -21,7 +21,7 @@ $(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 train: install
 	cd $(ROOT) && $(BIN)/turnwise train search-tiny
 
-# The main job in its short form: every phase, in a minute or two.
+# The main job in its short form: every phase, in two or three minutes.
 quick: install
 	cd $(ROOT) && $(BIN)/turnwise train search-tiny --quick
 

@@ -67,7 +67,7 @@ def train(
     settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE laid over the recipe; repeatable.")] = None,
     out: Annotated[Path | None, typer.Option(help="New run folder; default runs/RECIPE-DATE-TIME.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a run that was stopped or killed; takes no recipe.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A short run that shows everything works and learns nothing much.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A short run: every phase in two or three minutes.")] = False,
 ) -> None:
     """Warm-start a policy, train it with reinforcement learning, evaluate it before and after."""
     import json
