@@ -9,6 +9,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .credit import TurnBatch, estimate
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -94,6 +96,10 @@ class TrainConfig(BaseModel):
     allow_train: bool = False
     """Permit a train split for evaluation."""
 
+    def check_estimator(self) -> None:
+        """Raise ``ValueError`` if the estimator is unknown or does not take its arguments: told before anything is built."""
+        estimate(self.estimator, TurnBatch.from_lists([[0.0]], [0.0]), **self.estimator_args)
+
 
 def find_recipe(name: str) -> Path:
     """The recipe file ``name`` means: a path, or the name of a recipe that ships. ``ValueError`` names those that do."""
@@ -155,7 +161,9 @@ def load_config(path: str | Path | None, overrides: dict[str, Any] | None = None
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{path or 'options'}: unknown key {key!r}.{hint} Allowed: {', '.join(allowed)}")
     try:
-        return TrainConfig.model_validate(values)
+        config = TrainConfig.model_validate(values)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (seen: {e.get('input')!r})" for e in error.errors()]
         raise ValueError(f"{path or 'options'}: " + "; ".join(lines)) from None
+    config.check_estimator()
+    return config

@@ -28,7 +28,6 @@ from . import checkpoint
 from .assemble import Sample, assemble
 from .collect import Collected, Rewards, collect, play_groups
 from .config import TrainConfig
-from .credit import TurnBatch, estimate
 from .demonstrate import demonstrations
 from .evaluate import evaluate
 from .information_gain import InformationGain
@@ -67,6 +66,7 @@ class Training:
     def __init__(self, run: RunFolder) -> None:
         self.run_folder = run
         self.config: TrainConfig = run.config
+        self.config.check_estimator()
         self.cursor = Cursor()
         self.clock = Clock()
         self._started = time.monotonic()
@@ -90,7 +90,6 @@ class Training:
     def _check_settings(self) -> None:
         """What can be wrong is found before anything runs."""
         c = self.config
-        estimate(c.estimator, TurnBatch.from_lists([[0.0]], [0.0]), **c.estimator_args)
         if self.tasks.split(c.train_split).type == "test":
             raise ValueError(f"split {c.train_split!r} is a test split; training refuses it. Set train_split to a train split")
         if self.tasks.split(c.eval_split).type == "train" and not c.allow_train:
