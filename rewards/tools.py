@@ -73,3 +73,17 @@ def tool_format(text: str, *, calls: bool, response: bool) -> float:
     wanted = dict(zip(_TAGS, (True, calls, response), strict=True))
     once = all(text.count(f"<{tag}>") == text.count(f"</{tag}>") == int(wanted[tag]) for tag in _TAGS)
     return float(once and re.fullmatch("\n".join(parts), text, re.DOTALL) is not None)
+
+
+def state_progress(done: Counter[Any], wanted: Counter[Any], *, penalty: float = 0.5) -> float:
+    """How far a state has come: share of the wanted changes that are made, less ``penalty`` for every other change per wanted one.
+
+    ``done`` and ``wanted``: changes since the start, with how often. 1 exactly for the wanted end state; at least
+    -``penalty`` times the number of other changes. Nothing wanted: 1 with no change, else -``penalty`` per change.
+    The difference between two turns is a turn reward that telescopes.
+    """
+    right, total = (done & wanted).total(), wanted.total()
+    wrong = (done - wanted).total()
+    if not total:
+        return 1.0 if not wrong else -penalty * wrong
+    return right / total - penalty * wrong / total
