@@ -76,7 +76,7 @@ async def rollout_async(
 
     ``env``: a registered id or a factory. ``max_tokens``: sampled tokens per episode. ``timeout``: seconds per episode,
     checked around every agent call and step. ``workers`` and ``call_timeout`` (seconds per environment call) are those of
-    ``EnvPool``; by default inline, and threads with a ``call_timeout`` or where the manifest says network, sandbox or tools.
+    ``EnvPool``; by default inline, and threads with a ``call_timeout`` or where the manifest says network or sandbox.
     ``progress`` is called with each finished trajectory. What the agent raises is raised here; what the environment raises voids
     its episode after ``retries`` further attempts.
     """
@@ -277,4 +277,4 @@ def _workers(env: Any, call_timeout: float | None) -> Workers:
     if not env_id:
         return "inline"
     promised = manifest(env_id)
-    return "threads" if promised.network or promised.sandbox or promised.tools else "inline"
+    return "threads" if promised.network or promised.sandbox else "inline"

@@ -23,6 +23,17 @@ app.add_typer(serve_app, name="serve")
 
 EnvId = Annotated[str, typer.Argument(help="Environment id, such as turnwise/Search-v0 (see `turnwise envs`).")]
 
+EnvArgs = Annotated[str | None, typer.Option(help="Arguments of the environment as YAML, such as '{max_turns: 5}'.")]
+
+
+def _env_arguments(text: str | None) -> dict[str, Any]:
+    import yaml
+
+    value = yaml.safe_load(text) if text else {}
+    if not isinstance(value, dict):
+        raise ValueError(f"--env-args is {text!r}; give a YAML mapping such as '{{max_turns: 5}}'")
+    return value
+
 
 def main() -> None:
     """Entry point: errors a user can act on are one line, not a traceback."""
@@ -49,14 +60,13 @@ def envs() -> None:
 
 
 @app.command()
-def check(env_id: EnvId) -> None:
+def check(env_id: EnvId, env_args: EnvArgs = None) -> None:
     """Hold an environment to its manifest; fails if it breaks a promise."""
     from ..envs.check import check_env
 
-    report = check_env(env_id)
-    if report is not None:
-        Console().print(str(report), markup=False)
-    if getattr(report, "ok", True) is False:
+    report = check_env(env_id, **_env_arguments(env_args))
+    Console().print(str(report), markup=False)
+    if not report.ok:
         raise typer.Exit(1)
     Console().print(f"{env_id}: all checks passed", markup=False)
 
@@ -124,7 +134,7 @@ def eval_command(
     policy: Annotated[
         str | None, typer.Option(help="A run folder (its newest checkpoint and environment), a model folder or a hub name.")
     ] = None,
-    env_args: Annotated[str | None, typer.Option(help="Arguments of the environment as YAML; a run folder brings its own.")] = None,
+    env_args: EnvArgs = None,
     model: Annotated[str | None, typer.Option(help="Model name at an OpenAI-compatible endpoint.")] = None,
     base_url: Annotated[str, typer.Option(help="Endpoint, ends in /v1. The key is read from OPENAI_API_KEY.")] = "http://127.0.0.1:8000/v1",
     temperature: Annotated[float, typer.Option(help="Sampling temperature with --policy or --model; 0 is greedy.")] = 1.0,
@@ -139,14 +149,12 @@ def eval_command(
     """Evaluate a script, a local policy or a served model."""
     from functools import partial
 
-    import yaml
-
     from ..envs.registry import make
     from .evaluate import evaluate
 
     if policy is not None and model is not None:
         raise ValueError("give --policy or --model, not both")
-    arguments: dict[str, Any] = yaml.safe_load(env_args) if env_args else {}
+    arguments = _env_arguments(env_args)
     if policy is not None:
         from .policies import policy_agent
         from .progress import quiet
@@ -197,12 +205,13 @@ def play(
     split: Annotated[str | None, typer.Option(help="Split; default a train split.")] = None,
     index: Annotated[int, typer.Option(help="Task number.")] = 0,
     script: Annotated[str | None, typer.Option(help="Let a script play; default: you type.")] = None,
+    env_args: EnvArgs = None,
     seed: int = 0,
 ) -> None:
     """Play one episode in the terminal."""
     from ..envs.registry import make
 
-    env = make(env_id)
+    env = make(env_id, **_env_arguments(env_args))
     try:
         tasks = env.unwrapped.tasks
         name = split or next((s.name for s in tasks.list_splits() if s.type == "train"), tasks.list_splits()[0].name)

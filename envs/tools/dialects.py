@@ -31,6 +31,8 @@ class Said:
     calls: tuple[ToolCall, ...] = ()
     text: str = ""
     problem: str = ""
+    native: bool = False
+    """The calls came as structured calls of the message."""
     formatted: bool = True
     """The calls are written exactly as the dialect asks; False also where they could be made out all the same."""
 
@@ -46,8 +48,12 @@ class ToolDialect(Protocol):
 
 
 def answer(said: Said, results: Sequence[ToolResult]) -> Observation:
-    """The messages that tell the agent what came of its calls, one per call."""
-    return tuple(Message(role="tool", content=r.text, tool_call_id=c.id) for c, r in zip(said.calls, results, strict=True))
+    """What the agent is told of its calls: a tool message for each native call; for calls written as text one user message with a
+    ``<tool_response>`` block for each, as chat endpoints refuse tool messages that answer no native call."""
+    pairs = list(zip(said.calls, results, strict=True))
+    if said.native:
+        return tuple(Message(role="tool", content=result.text, tool_call_id=call.id) for call, result in pairs)
+    return (Message(role="user", content="\n".join(f"<tool_response>\n{result.text}\n</tool_response>" for _, result in pairs)),)
 
 
 class _Text:
@@ -55,7 +61,7 @@ class _Text:
 
     def parse(self, message: Message) -> Said:
         if message.tool_calls:
-            return Said(calls=message.tool_calls[:MAX_CALLS], text=message.text)
+            return Said(calls=message.tool_calls[:MAX_CALLS], text=message.text, native=True)
         if len(message.text) > _MAX_TEXT:
             return Said(
                 text=message.text, problem=f"The message has {len(message.text)} characters; the most is {_MAX_TEXT}.", formatted=False

@@ -144,9 +144,14 @@ def render(value: Any) -> str:
 def _functions(source: object) -> Sequence[Callable[..., Any]]:
     if isinstance(source, Sequence):
         return [tool(f) for f in cast("Sequence[Callable[..., Any]]", source)]
-    names = [n for n, member in inspect.getmembers_static(type(source)) if getattr(member, _MARK, False)]
-    order = {name: position for cls in reversed(type(source).__mro__) for position, name in enumerate(vars(cls))}
-    return [getattr(source, n) for n in sorted(names, key=lambda n: order[n])]
+    return [getattr(source, name) for name in _marked(type(source))]
+
+
+@lru_cache(maxsize=256)
+def _marked(kind: type) -> tuple[str, ...]:
+    """Names of a class's tools, in the order they were written."""
+    names = {n for n, member in inspect.getmembers_static(kind) if getattr(member, _MARK, False)}
+    return tuple(dict.fromkeys(n for cls in reversed(kind.__mro__) for n in vars(cls) if n in names))
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

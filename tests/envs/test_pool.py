@@ -375,7 +375,7 @@ def test_settings_out_of_range_are_refused():
 
 @pytest.mark.parametrize(
     ("promise", "call_timeout", "expected"),
-    [({}, None, False), ({"network": True}, None, True), ({"sandbox": True}, None, True), ({"tools": True}, None, True), ({}, 5.0, True)],
+    [({}, None, False), ({"network": True}, None, True), ({"sandbox": True}, None, True), ({"tools": True}, None, False), ({}, 5.0, True)],
 )
 def test_rollout_gives_threads_to_what_waits_or_may_hang(promise, call_timeout, expected):
     seen = set()

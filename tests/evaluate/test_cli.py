@@ -66,6 +66,8 @@ def test_environments_are_listed_checked_played_and_evaluated(tmp_path):
     assert checked.stdout.count("ok  ") == 17
     played = turnwise("play", "turnwise/KeyDoor-v0", "--script", "expert")
     assert "[user] You take the key." in played.stdout
+    short = turnwise("play", "turnwise/KeyDoor-v0", "--script", "expert", "--env-args", "{max_turns: 1}")
+    assert "(max_turns)" in short.stdout
     assert "reward 0.24 (turn -0.01, key 0.25, door 0)" in played.stdout
     assert "outcome 1.0 (success)" in played.stdout
     done = turnwise("eval", "turnwise/GuessNumber-v0", "--agent", "expert", "--split", "validation", "--out", tmp_path / "e")
@@ -84,6 +86,7 @@ def test_wrong_things_typed_are_explained(tmp_path):
         (("train", "search-tiny", "--set", "estimator=girpo", "--out", tmp_path / "e"), "no estimator 'girpo'"),
         (("train",), "give a recipe to start a run, or --resume RUN"),
         (("report", tmp_path), "holds no run"),
+        (("play", "turnwise/KeyDoor-v0", "--env-args", "[1]"), "--env-args is '[1]'; give a YAML mapping"),
         (("train", "search-tiny", "--set", "env_args={nonsense: 1}", "--out", tmp_path / "e"), "takes no argument nonsense"),
     ):
         done = turnwise(*arguments)

@@ -168,9 +168,13 @@ def test_python_calls_execute_nothing(tmp_path):
 
 def test_results_are_answered_call_by_call():
     parsed = Hermes().parse(said(Hermes().write([("book", {"id": 1}), ("bok", {})])))
-    messages = answer(parsed, [BOX.run(call) for call in parsed.calls])
-    assert [(m.role, m.tool_call_id) for m in messages] == [("tool", "0"), ("tool", "1")]
-    assert messages[0].text == "1  None"
-    assert "Did you mean 'book'?" in messages[1].text
+    results = [BOX.run(call) for call in parsed.calls]
+    (message,) = answer(parsed, results)
+    assert message.role == "user"
+    assert message.text.startswith(
+        "<tool_response>\n1  None\n</tool_response>\n<tool_response>\nError: there is no tool 'bok'. Did you mean 'book'?"
+    )
+    native = Hermes().parse(said("", *parsed.calls))
+    assert [(m.role, m.tool_call_id, m.text) for m in answer(native, results)] == [("tool", str(n), r.text) for n, r in enumerate(results)]
     with pytest.raises(ValueError, match="zip"):
         answer(parsed, [ToolResult(text="one")])
