@@ -151,10 +151,35 @@ def turnwise_side(out: Path, steps: int) -> dict[str, Any]:
     return {"rows": rows, "peak_mb": peak_mb()}
 
 
+def _trl_config(out: Path, steps: int) -> Any:
+    """The same step as on the other side, and nothing that costs time besides."""
+    from trl import GRPOConfig
+
+    return GRPOConfig(
+        output_dir=str(out / "trl"),
+        max_steps=steps,
+        per_device_train_batch_size=GROUPS * GROUP_SIZE,
+        num_generations=GROUP_SIZE,
+        max_completion_length=1024,
+        max_tool_calling_iterations=MAX_TURNS,
+        learning_rate=LR,
+        temperature=1.0,
+        beta=0.0,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        shuffle_dataset=False,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
 def trl_side(out: Path, steps: int) -> dict[str, Any]:
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
     instructions = (out / "instructions.txt").read_text()
     tasks: list[Task] = make_env(instructions).tasks.get_task_range("train", 0, steps * GROUPS)
@@ -203,25 +228,7 @@ def trl_side(out: Path, steps: int) -> dict[str, Any]:
         ),
         environment_factory=Tool,
         callbacks=[Clock()],
-        args=GRPOConfig(
-            output_dir=str(out / "trl"),
-            max_steps=steps,
-            per_device_train_batch_size=GROUPS * GROUP_SIZE,
-            num_generations=GROUP_SIZE,
-            max_completion_length=1024,
-            max_tool_calling_iterations=MAX_TURNS,
-            learning_rate=LR,
-            temperature=1.0,
-            beta=0.0,
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            shuffle_dataset=False,
-            logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
+        args=_trl_config(out, steps),
     )
     trainer.train()
     return {"rows": rows, "peak_mb": peak_mb()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -56,7 +57,7 @@ def answer(said: Said, results: Sequence[ToolResult]) -> Observation:
     return (Message(role="user", content="\n".join(f"<tool_response>\n{result.text}\n</tool_response>" for _, result in pairs)),)
 
 
-class _Text:
+class _Text(ABC):
     """What all dialects share: native calls first, then ``_read`` of the text."""
 
     def parse(self, message: Message) -> Said:
@@ -71,8 +72,8 @@ class _Text:
             return Said(text=said.text, problem=f"{len(said.calls)} calls in one message; the most is {MAX_CALLS}.", formatted=False)
         return said
 
-    def _read(self, text: str) -> Said:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, text: str) -> Said: ...
 
 
 class Hermes(_Text):
