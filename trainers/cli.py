@@ -23,15 +23,21 @@ app.add_typer(serve_app, name="serve")
 
 EnvId = Annotated[str, typer.Argument(help="Environment id, such as turnwise/Search-v0 (see `turnwise envs`).")]
 
-EnvArgs = Annotated[str | None, typer.Option(help="Arguments of the environment as YAML, such as '{max_turns: 5}'.")]
+EnvArgs = Annotated[
+    str | None, typer.Option(help="Arguments of the environment: YAML such as '{max_turns: 5}', or a run folder to take its.")
+]
 
 
 def _env_arguments(text: str | None) -> dict[str, Any]:
     import yaml
 
+    if text and (Path(text) / "config.yaml").exists():
+        from .runs import RunFolder
+
+        return dict(RunFolder.open(text).config.env_args)
     value = yaml.safe_load(text) if text else {}
     if not isinstance(value, dict):
-        raise ValueError(f"--env-args is {text!r}; give a YAML mapping such as '{{max_turns: 5}}'")
+        raise ValueError(f"--env-args is {text!r}; give a YAML mapping such as '{{max_turns: 5}}', or a run folder")
     return value
 
 

@@ -252,6 +252,10 @@ def test_a_run_can_be_evaluated_again_with_another_seed(finished, tmp_path):
     assert "pass_at_k" in done.stdout
     results = json.loads((tmp_path / "e" / "results.json").read_text())
     assert (results["episodes"], results["seed"], results["agent"]) == (4, 7, "policy")
+    script = [*command[:5], "--env-args", str(folder), "--out", str(tmp_path / "s"), "--n-tasks", "1"]
+    subprocess.run(script, capture_output=True, check=True)
+    (played,) = read_trajectories(tmp_path / "s" / "trajectories.jsonl")
+    assert played.task.data["high"] == 30  # the run's, not the environment's default
     other = subprocess.run([*command[:4], "turnwise/Search-v0", *command[5:]], capture_output=True, text=True, check=False)
     assert other.returncode == 1
     assert "is a run on turnwise/GuessNumber-v0" in other.stderr.replace("\n", " ")
