@@ -136,6 +136,7 @@ class Training:
                 advance()
                 if number < self.cursor.warm:
                     continue
+                display.check()
                 metrics = warm_step(learner, part)
                 self.cursor.warm += 1
                 if self.cursor.warm % 20 == 0 or self.cursor.warm == total:
@@ -170,6 +171,7 @@ class Training:
         c, clock = self.config, self.clock
 
         def play(tasks: Sequence[Task], number: int) -> list[list[Trajectory]]:
+            display.check()
             seed = derived_seed(c.seed, 4, self.cursor.step, number)
             with clock("rollout"), display.bar(f"step {self.cursor.step + 1} rollouts", len(tasks) * c.group_size) as advance:
                 return play_groups(
@@ -294,6 +296,7 @@ class Training:
         count = min(c.eval_tasks, self.tasks.num_tasks(c.eval_split))
         results: dict[str, Any] = {}
         for label, temperature in (("sampled", c.temperature), ("greedy", 0.0)):
+            display.check()
             with display.bar(f"evaluate {name} ({label})", count) as advance, self.clock("evaluate"):
                 results[label] = evaluate(
                     self._make,
@@ -319,6 +322,10 @@ class Training:
 
     def run(self, display: Display) -> dict[str, Any]:
         """Play the run to its end; the summary that ``turnwise train`` prints as its last line."""
+        with display.interruptible():
+            return self._run(display)
+
+    def _run(self, display: Display) -> dict[str, Any]:
         c = self.config
         display.say(f"run {self.run_folder.path}  device {pick_device(c.device)}  policy {c.policy}  {self._size():,} parameters")
         self.run_folder.rewind_metrics(warm=self.cursor.warm, rl=self.cursor.step)

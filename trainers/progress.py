@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +27,7 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._interrupted = False
         self._progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
 
     def __enter__(self) -> Display:
@@ -45,8 +49,35 @@ class Display:
         finally:
             self._progress.remove_task(task)
 
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Ctrl-C inside is taken at the next ``check``, a second one at once.
+
+        Python raises it wherever it happens to be, and loses it in a weak reference's callback, of which torch has many.
+        A SIGINT that is ignored or handled by somebody else is left alone.
+        """
+        own = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if own:
+            signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            if own:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _on_interrupt(self, *_: Any) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        os.write(2, b"\nstopping at the next safe point; Ctrl-C again stops at once\n")  # print is not safe in a handler
+
+    def check(self) -> None:
+        """A safe point: raise ``KeyboardInterrupt`` if Ctrl-C was pressed."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+
     def step(self, row: dict[str, Any], total: int) -> None:
-        """One line for a step of reinforcement learning."""
+        """One line for a step of reinforcement learning; then a safe point."""
         seconds = row["seconds"]
         self.say(
             f"step {row['step']:>4}/{total}  success {row['success']:.3f}  turn reward {row['turn_reward']:.3f}  "
@@ -54,6 +85,7 @@ class Display:
             f"no signal {row['groups_without_signal']}+{row['groups_replaced']}  faults {row['faults']}  "
             f"rollout {seconds['rollout']:.1f}s credit {seconds['credit']:.2f}s train {seconds['train']:.1f}s save {seconds['save']:.2f}s"
         )
+        self.check()
 
 
 class Clock:

@@ -150,6 +150,17 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in errors
 
 
+def test_an_interrupt_waits_for_a_safe_point_and_a_second_one_does_not():
+    with Display() as display, display.interruptible():
+        display.check()
+        signal.raise_signal(signal.SIGINT)  # nothing is raised here, so nothing can be lost here
+        with pytest.raises(KeyboardInterrupt):
+            display.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_lora_on_a_local_checkpoint_with_kl_to_its_base_resumes(tmp_path):
     source = build_tiny(["<guess>12</guess> higher lower"], tmp_path / "base", vocab_size=300, hidden=32, layers=1)
     options = {"policy": str(source), "lora": {"r": 4}, "kl_coef": 0.01, "tiny": {}, "warm_episodes": 0, "minibatches": 2}
