@@ -143,7 +143,7 @@ def _turn_from_dict(record: dict[str, Any], folder: Path) -> Turn:
     tokens = record["tokens"]
     if tokens is not None:
         values["tokens"] = TokenTrace(**{k: tuple(v) if isinstance(v, list) else v for k, v in tokens.items()})
-    if record["chat_logprobs"] is not None:
+    if record.get("chat_logprobs") is not None:  # files from before there were any lack the field
         values["chat_logprobs"] = tuple(record["chat_logprobs"])
     return Turn(**values)
 

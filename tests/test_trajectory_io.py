@@ -1,6 +1,7 @@
 """A trajectory written and read back is the same trajectory; a bad line is named."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,11 @@ def test_a_torn_last_line_is_cut_off_and_the_rest_kept(tmp_path):
         file.write('{"schema":"turn')
     assert drop_torn_line(path)
     assert read_trajectories(path) == [example()]
+
+
+def test_files_from_before_chat_logprobs_are_read(tmp_path):
+    turn = Turn(index=0, observation=(), action=Message(role="assistant", content="a"))
+    write_trajectories(tmp_path / "a.jsonl", [replace(example(), turns=(turn,))])
+    (tmp_path / "a.jsonl").write_text((tmp_path / "a.jsonl").read_text().replace(',"chat_logprobs":null', ""))
+    assert "chat_logprobs" not in (tmp_path / "a.jsonl").read_text()
+    assert read_trajectories(tmp_path / "a.jsonl")[0].turns == (turn,)

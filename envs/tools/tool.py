@@ -38,13 +38,17 @@ def tool(function: Function) -> Function:
 
     Raises ``TypeError`` for a parameter without a type, or one that takes any number of arguments.
     """
+    _check_signature(function)
+    setattr(function, _MARK, True)
+    return function
+
+
+def _check_signature(function: Callable[..., Any]) -> None:
     for parameter in _parameters(function):
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"tool {function.__name__}: parameter *{parameter.name} takes any arguments; name each of them")
         if parameter.annotation is inspect.Parameter.empty:
             raise TypeError(f"tool {function.__name__}: parameter {parameter.name} has no type; annotate it")
-    setattr(function, _MARK, True)
-    return function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +147,10 @@ def render(value: Any) -> str:
 
 def _functions(source: object) -> Sequence[Callable[..., Any]]:
     if isinstance(source, Sequence):
-        return [tool(f) for f in cast("Sequence[Callable[..., Any]]", source)]
+        functions = cast("Sequence[Callable[..., Any]]", source)
+        for function in functions:
+            _check_signature(function)
+        return functions
     return [getattr(source, name) for name in _marked(type(source))]
 
 

@@ -152,3 +152,4 @@ def test_functions_that_cannot_be_tools():
     with pytest.raises(ValueError, match="object has no tools"):
         Toolbox(object())
     assert Toolbox([same]).call("same", {"x": 3}).value == 3
+    assert Toolbox([Shop().find_order]).call("find_order", {"order_id": "W1"}).value == {"id": "W1", "items": 2}
