@@ -1,0 +1,177 @@
+"""Simulated users: somebody with a goal, who opens a conversation, hears the agent and answers.
+
+user = ScriptedUser(); user.begin(goal, rng)    # "Hello. I want to cancel an order."
+user.hear("What is the order number?").text     # "The order is 481-207."
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired, Protocol, TypeAlias, TypedDict
+
+from ..base import Rng
+
+Tell: TypeAlias = Literal["when_asked", "all"]
+PATIENCE = 6
+"""Messages that bring nothing forward, after which a scripted user leaves."""
+
+
+class Fact(TypedDict):
+    """Something the user knows. ``asked``: words that, in a question, ask for it; ``say``: the sentence that tells it."""
+
+    say: str
+    asked: list[str]
+
+
+class Change(TypedDict):
+    """A change of mind, made once, when the user is first asked to confirm. ``facts`` replace those of the request."""
+
+    say: str
+    facts: dict[str, Fact]
+
+
+class Request(TypedDict):
+    """One thing the user wants. ``say``: paraphrases of the wish, without the facts."""
+
+    say: list[str]
+    facts: dict[str, Fact]
+    change: NotRequired[Change]
+
+
+class Goal(TypedDict):
+    """What a user is there for: plain JSON inside a task's private data. ``facts`` hold for all requests (who the user is)."""
+
+    opening: list[str]
+    facts: dict[str, Fact]
+    requests: list[Request]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a user answers. ``over``: the user leaves; ``agreed``: it was a yes to what the agent proposed."""
+
+    text: str
+    over: bool = False
+    agreed: bool = False
+
+
+class User(Protocol):
+    """Somebody to talk to. One object serves one episode at a time; ``state`` and ``resume`` carry it to another."""
+
+    def begin(self, goal: Goal, rng: Rng) -> Reply:
+        """The first words."""
+        ...
+
+    def hear(self, text: str) -> Reply:
+        """The answer to a message of the agent."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All there is to know of the conversation besides the goal, as JSON."""
+        ...
+
+    def resume(self, goal: Goal, state: Mapping[str, Any]) -> None:
+        """Go on where ``state`` was taken."""
+        ...
+
+
+_SENTENCE = re.compile(r"[^.!?\n]*[?]|[^.!?\n]+[.!\n]?")
+_CONFIRM = re.compile(
+    r"\b(confirm|go ahead|proceed|shall i|should i|may i|can i|do you (want|agree)|would you like me|is (that|this|it) (right|correct|ok|okay|fine))\b"
+)
+_ASKS = re.compile(r"\b(please|tell|give|provide|share|need|may i have|could you|can you)\b")
+_MORE = re.compile(r"\b(anything|something) else\b|\belse\b.*\?$")
+_WAIT = re.compile(r"\b(let me|i will|i'll|i am going to|one moment|please wait|hold on|looking|checking)\b")
+_FINISHED = re.compile(r"\b(done|have|has|is now|was|were|cannot|can't|unable|not)\b")
+
+
+class ScriptedUser:
+    """A deterministic machine that pursues a goal and never lies.
+
+    It tells its facts when it is asked for them (``tell`` "when_asked"), or the first message holds everything and agrees in advance
+    ("all"). Asked to confirm, it says yes, or changes its mind first where its goal says so. A statement settles the request it made
+    last; after the last request it says goodbye. What brings nothing forward costs patience; without any left it leaves.
+    """
+
+    def __init__(self, tell: Tell = "when_asked") -> None:
+        if tell not in ("when_asked", "all"):
+            raise ValueError(f"tell is {tell!r}; allowed: when_asked, all")
+        self.tell: Tell = tell
+        self._goal: Goal = {"opening": [""], "facts": {}, "requests": []}
+        self._request = 0
+        self._changed = False
+        self._patience = PATIENCE
+        self._style = 0
+
+    def begin(self, goal: Goal, rng: Rng) -> Reply:
+        self._goal, self._request, self._changed, self._patience = goal, 0, False, PATIENCE
+        self._style = int(rng.integers(1 << 16))
+        opening = self._pick(goal["opening"])
+        if self.tell == "when_asked":
+            return Reply(text=f"{opening} {self._wish()}".strip())
+        parts = [opening, *(f["say"] for f in goal["facts"].values())]
+        for request in goal["requests"]:
+            facts = {**request["facts"], **request.get("change", {"facts": {}})["facts"]}
+            parts += [self._pick(request["say"]), *(f["say"] for f in facts.values())]
+        self._changed = True  # what it would change its mind to has been said
+        return Reply(text=" ".join(part for part in parts if part), agreed=True)
+
+    def hear(self, text: str) -> Reply:
+        lowered = text.lower()
+        sentences = [s for s in _SENTENCE.findall(lowered) if s.strip()]
+        if not sentences:
+            return self._lose_patience("Are you still there?")
+        questions = [s for s in sentences if s.endswith("?") or _ASKS.search(s)]
+        if any(s.endswith("?") and _CONFIRM.search(s) and not _MORE.search(s) for s in questions):
+            return self._confirm()
+        asked = self._asked([s for s in questions if not _MORE.search(s)])
+        if asked:
+            return Reply(text=" ".join(asked))
+        if any(s.endswith("?") and not _MORE.search(s) for s in questions):
+            return self._lose_patience(self._wish() if self._style % 2 else f"I am not sure what you mean. {self._wish()}")
+        if _WAIT.search(lowered) and not _FINISHED.search(lowered):
+            return self._lose_patience("All right.")
+        return self._next()
+
+    def state(self) -> dict[str, Any]:
+        return {"request": self._request, "changed": self._changed, "patience": self._patience, "style": self._style}
+
+    def resume(self, goal: Goal, state: Mapping[str, Any]) -> None:
+        self._goal, self._request, self._changed = goal, int(state["request"]), bool(state["changed"])
+        self._patience, self._style = int(state["patience"]), int(state["style"])
+
+    def _pick(self, texts: list[str]) -> str:
+        return texts[self._style % len(texts)]
+
+    def _wish(self) -> str:
+        return self._pick(self._goal["requests"][self._request]["say"])
+
+    def _asked(self, questions: list[str]) -> list[str]:
+        """What is told in answer to these questions."""
+        request = self._goal["requests"][self._request]
+        facts = {**self._goal["facts"], **request["facts"]}
+        if self._changed and "change" in request:
+            facts |= request["change"]["facts"]
+        return [f["say"] for f in facts.values() if any(word in q for q in questions for word in f["asked"])]
+
+    def _confirm(self) -> Reply:
+        request = self._goal["requests"][self._request]
+        if "change" in request and not self._changed:
+            self._changed = True
+            return Reply(text=request["change"]["say"])
+        return Reply(text=self._pick(["Yes, please go ahead.", "Yes.", "That is right, yes."]), agreed=True)
+
+    def _next(self) -> Reply:
+        if self.tell == "when_asked" and self._request + 1 < len(self._goal["requests"]):
+            self._request += 1
+            self._changed = False
+            return Reply(text=f"{self._pick(['Thank you.', 'Fine.', 'Good.'])} {self._wish()}")
+        return Reply(text=self._pick(["Thank you, that is all.", "Thanks. Goodbye.", "Good, that was everything."]), over=True)
+
+    def _lose_patience(self, text: str) -> Reply:
+        self._patience -= 1
+        if self._patience <= 0:
+            return Reply(text="This leads nowhere. I will try another time.", over=True)
+        return Reply(text=text)
