@@ -8,6 +8,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/GuessNumber-v0", "turnwise.envs.guess_number:GuessNumber", "turnwise.envs.guess_number:MANIFEST"),
     ("turnwise/KeyDoor-v0", "turnwise.envs.key_door:KeyDoor", "turnwise.envs.key_door:MANIFEST"),
     ("turnwise/Twenty-v0", "turnwise.envs.users.twenty:Twenty", "turnwise.envs.users.twenty:MANIFEST"),
+    ("turnwise/Retail-v0", "turnwise.envs.service.retail:Retail", "turnwise.envs.service.retail:MANIFEST"),
     ("turnwise/Search-v0", "turnwise.envs.search.env:Search", "turnwise.envs.search.env:MANIFEST"),
 )
 """(id, "module:Class", "module:MANIFEST") of each."""

@@ -37,6 +37,7 @@ class ToolEnv(Env):
         self._dialect_name = dialect
         self._dialect: ToolDialect | None = None
         self._toolbox: Toolbox | None = None
+        self._shown: tuple[tuple[ToolSpec, ...], str] = ((), "")
 
     # ---- what an author writes -------------------------------------------------------------------------------------
 
@@ -64,7 +65,9 @@ class ToolEnv(Env):
         world, rules = self.open(task)
         specs = self.attach(world)
         assert self._dialect is not None
-        return (Message(role="system", content=f"{rules}\n\n{self._dialect.instructions(specs)}"), *task.prompt)
+        if self._shown[0] != specs:  # writing the signatures costs more than a turn
+            self._shown = (specs, self._dialect.instructions(specs))
+        return (Message(role="system", content=f"{rules}\n\n{self._shown[1]}"), *task.prompt)
 
     def attach(self, world: object) -> tuple[ToolSpec, ...]:
         """Call the tools of ``world`` from now on (also after ``restore``); what they are."""

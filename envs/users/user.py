@@ -79,7 +79,8 @@ class User(Protocol):
 
 _SENTENCE = re.compile(r"[^.!?\n]*[?]|[^.!?\n]+[.!\n]?")
 _CONFIRM = re.compile(
-    r"\b(confirm|go ahead|proceed|shall i|should i|may i|can i|do you (want|agree)|would you like me|is (that|this|it) (right|correct|ok|okay|fine))\b"
+    r"\b(confirm|go ahead|proceed|(shall|should|may|can) i|do you (want|agree)|would you like me"
+    r"|is (that|this|it) (right|correct|ok|okay|fine))\b"
 )
 _ASKS = re.compile(r"\b(please|tell|give|provide|share|need|may i have|could you|can you)\b")
 _MORE = re.compile(r"\b(anything|something) else\b|\belse\b.*\?$")
