@@ -89,11 +89,13 @@ class ServiceEnv(ToolEnv):
     def open(self, task: Task) -> tuple[object, str]:
         split, number = cast("tuple[SplitName, int]", task.data["world"])
         snapshot, rows = self._tasks.start(split, number)
-        if self._world is not None:
-            self._world.db.close()
-        self._world = self.make_world(Database(snapshot))
+        if self._world is None:
+            self._world = self.make_world(Database(snapshot))
+        else:
+            self._world.db.restore(snapshot)
+            self._world = self.make_world(self._world.db)
         gold = [cast("list[Any]", task.data["find"]), *(c for s in task.data["steps"] for c in (*s["reads"], *s["writes"]))]
-        self._begin([(str(name), arguments) for name, arguments in gold], expected_changes(snapshot, rows, task.data["edits"]), rows)
+        self._begin([(str(name), arguments) for name, arguments in gold], expected_changes(self._world.db, task.data["edits"]), rows)
         self._needed = [str(text) for step in task.data["steps"] for text in step["inform"]]
         rules = f"{self.policy}\n{self.consent_rule}" if self._asks_consent else self.policy
         return self._world, rules

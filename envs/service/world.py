@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias, cast
 
-from ..tools.database import Change, Database, Rows, changes
+from ..tools.database import Change, Database, Row
 from ..tools.tool import ToolError, tool
 
 Edit: TypeAlias = Mapping[str, Any]
@@ -92,38 +92,53 @@ class ServiceWorld:
         self.violations, self.transferred = set(state["violations"]), bool(state["transferred"])
 
 
-def apply_edits(db: Database, edits: Sequence[Edit]) -> None:
-    """Change rows directly, without any tool. Raises ``ValueError`` for an edit that touches no row: it expects nothing."""
-    for edit in edits:
-        table = str(edit["table"])
-        if "insert" in edit:
-            row = cast("Mapping[str, Any]", edit["insert"])
-            marks = ", ".join("?" * len(row))
-            touched = db.change(f'INSERT INTO "{table}" ({", ".join(row)}) VALUES ({marks})', *row.values())
-        elif "delete" in edit:
-            where = cast("Mapping[str, Any]", edit["delete"])
-            touched = db.change(f'DELETE FROM "{table}" WHERE {_all(where)}', *where.values())
-        else:
-            where = cast("Mapping[str, Any]", edit["where"])
-            values = cast("Mapping[str, Any]", edit["set"] if "set" in edit else edit["add"])
-            new = ", ".join(f"{name} = ?" if "set" in edit else f"{name} = {name} + ?" for name in values)
-            touched = db.change(f'UPDATE "{table}" SET {new} WHERE {_all(where)}', *values.values(), *where.values())
-        if not touched:
-            raise ValueError(f"the expected change {dict(edit)} touches no row of {table}; the task contradicts its world")
+def expected_changes(db: Database, edits: Sequence[Edit]) -> Counter[Change]:
+    """The row changes that the edits amount to, made without any tool and taken back again.
 
-
-def _all(where: Mapping[str, Any]) -> str:
-    return " AND ".join(f"{name} = ?" for name in where)
-
-
-def expected_changes(snapshot: bytes, before: Rows, edits: Sequence[Edit]) -> Counter[Change]:
-    """The row changes that the edits amount to, on a copy of the database whose rows are ``before``."""
-    db = Database(snapshot)
+    Raises ``ValueError`` for an edit that touches no row: it expects nothing.
+    """
+    net: dict[tuple[str, Row], int] = {}
     try:
-        apply_edits(db, edits)
-        return changes(before, db.rows())
-    finally:
-        db.close()
+        with db.atomic():
+            for edit in edits:
+                table, gone, come = _edit(db, edit)
+                if not gone and not come:
+                    raise ValueError(f"the expected change {dict(edit)} touches no row of {table}; the task contradicts its world")
+                for rows, sign in ((gone, -1), (come, 1)):
+                    for row in rows:
+                        net[table, row] = net.get((table, row), 0) + sign
+            raise _TakeBack
+    except _TakeBack:
+        return Counter({(table, "+" if n > 0 else "-", row): abs(n) for (table, row), n in net.items() if n})
+
+
+class _TakeBack(Exception):
+    """Leaves ``atomic`` with nothing changed."""
+
+
+def _edit(db: Database, edit: Edit) -> tuple[str, list[Row], list[Row]]:
+    """Make one edit: table, rows as they were, rows as they are."""
+    table = str(edit["table"])
+    if "insert" in edit:
+        row = cast("Mapping[str, Any]", edit["insert"])
+        db.change(f'INSERT INTO "{table}" ({", ".join(row)}) VALUES ({", ".join("?" * len(row))})', *row.values())
+        return table, [], _rows(db, f'SELECT * FROM "{table}" WHERE rowid = last_insert_rowid()')
+    where = cast("Mapping[str, Any]", edit["delete"] if "delete" in edit else edit["where"])
+    chosen = " AND ".join(f"{name} = ?" for name in where)
+    ids = [row["rowid"] for row in db.query(f'SELECT rowid FROM "{table}" WHERE {chosen}', *where.values())]
+    these = f"rowid IN ({', '.join(map(str, ids))})"
+    gone = _rows(db, f'SELECT * FROM "{table}" WHERE {these}')
+    if "delete" in edit:
+        db.change(f'DELETE FROM "{table}" WHERE {these}')
+        return table, gone, []
+    values = cast("Mapping[str, Any]", edit["set"] if "set" in edit else edit["add"])
+    new = ", ".join(f"{name} = ?" if "set" in edit else f"{name} = {name} + ?" for name in values)
+    db.change(f'UPDATE "{table}" SET {new} WHERE {these}', *values.values())
+    return table, gone, _rows(db, f'SELECT * FROM "{table}" WHERE {these}')
+
+
+def _rows(db: Database, sql: str) -> list[Row]:
+    return [tuple(row.values()) for row in db.query(sql)]
 
 
 _OPERATORS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {

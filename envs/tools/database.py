@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ...records import canonical_json
 
@@ -21,6 +21,9 @@ Rows: TypeAlias = Mapping[str, Counter[Row]]
 """Table -> its rows with how often each occurs; order means nothing."""
 Change: TypeAlias = tuple[str, str, Row]
 """(table, "+" or "-", row); an update is one of each."""
+
+
+_equal = cast("Callable[[object, object], bool]", dict.__eq__)
 
 
 class Database:
@@ -108,7 +111,7 @@ def changes(before: Rows, after: Rows) -> Counter[Change]:
     found: Counter[Change] = Counter()
     for table in {*before, *after}:
         old, new = before.get(table, Counter()), after.get(table, Counter())
-        if dict.__eq__(old, new):  # much faster than subtracting; most tables are untouched
+        if _equal(old, new):  # much faster than subtracting; most tables are untouched
             continue
         found.update({(table, "+", row): n for row, n in (new - old).items()})
         found.update({(table, "-", row): n for row, n in (old - new).items()})
