@@ -10,19 +10,19 @@ from typing import Any, Literal
 
 from ..base import Manifest
 from ..scripts import ECHO, NULL
-from ..search.world import Names
 from ..tools.database import Database
 from ..tools.tool import ToolError, tool
 from ..users.user import User
 from .env import ServiceEnv
 from .retail_tasks import RetailTasks
 from .retail_world import money
-from .tasks import Holdout
+from .tasks import Holdout, Identity
 from .world import ServiceWorld
 
 POLICY = """You are the customer service agent of an online shop. You know nothing but what the functions return and the customer says.
 Rules:
-- First find the customer by email, or by name and zip code. Serve one customer in a conversation, and only with their own data.
+- First find the customer by email, by name and zip code, or by customer number.
+- Serve one customer in a conversation, and only with their own data.
 - A pending order can be cancelled, sent elsewhere, paid differently, or have items changed to other versions of the same product (once). \
 Cancelling needs a reason: "no longer needed" or "ordered by mistake".
 - Items of a delivered order can be returned, or exchanged for another version of the same product that is in stock.
@@ -56,6 +56,15 @@ class ShopWorld(ServiceWorld):
         """
         sql = "SELECT id, first_name, last_name FROM customers WHERE first_name = ? AND last_name = ? AND zip = ?"
         return self._found(self.db.one(sql, first_name, last_name, zip), "that name and zip code")
+
+    @tool
+    def find_customer_by_number(self, customer_id: str) -> dict[str, Any]:
+        """Find a customer by customer number.
+
+        Args:
+            customer_id: Id such as C123-456.
+        """
+        return self._found(self.db.one("SELECT id, first_name, last_name FROM customers WHERE id = ?", customer_id), "that number")
 
     @tool
     def get_customer(self, customer_id: str) -> dict[str, Any]:
@@ -322,9 +331,10 @@ class ShopWorld(ServiceWorld):
 class Retail(ServiceEnv):
     """Serve customers of a shop: cancel, redirect, pay, change, return, exchange, inform, or refuse.
 
-    Actions: calls of 17 tools, or text to the customer. Observations: results, or what the customer says. Rewards, outcome and
+    Actions: calls of 18 tools, or text to the customer. Observations: results, or what the customer says. Rewards, outcome and
     end: see ``ServiceEnv``. Arguments: ``tasks`` per split, ``requests`` per conversation (1 to 3), ``user`` ("scripted"; "told":
-    the customer says everything at once and agrees in advance; or a ``User``), ``names`` ("made-up", or "pairs" of known words),
+    the customer says everything at once and agrees in advance; or a ``User``), ``identity`` ("mixed": the customer is
+    found by email, name or number; "number": by number),
     ``holdout`` ("entity" or "template"), ``templates`` to restrict the kinds of request, ``minds`` (chance of a change of mind),
     ``instructions`` in place of policy and signatures, ``dialect``, ``weights``, ``correctness_range``, ``max_turns``. Version 0.
     """
@@ -337,7 +347,7 @@ class Retail(ServiceEnv):
         tasks: int | Mapping[str, int] = 1000,
         requests: int = 1,
         user: str | User = "scripted",
-        names: Names = "made-up",
+        identity: Identity = "mixed",
         holdout: Holdout = "entity",
         templates: Sequence[str] | None = None,
         minds: float = 0.25,
@@ -347,7 +357,7 @@ class Retail(ServiceEnv):
         correctness_range: Sequence[float] = (0.0, 1.0),
         max_turns: int = 30,
     ) -> None:
-        source = RetailTasks(tasks, requests=requests, names=names, holdout=holdout, templates=templates, minds=minds)
+        source = RetailTasks(tasks, requests=requests, identity=identity, holdout=holdout, templates=templates, minds=minds)
         super().__init__(
             source,
             user=user,

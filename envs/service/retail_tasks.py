@@ -299,18 +299,22 @@ class RetailTasks(ServiceTasks):
     templates = TEMPLATES
 
     def world(self, split: SplitName, number: int) -> Shop:
-        return shop(split, number, self.names)
+        return shop(split, number)
 
     def start(self, split: SplitName, number: int) -> tuple[bytes, Rows]:
-        return shop_database(split, number, self.names)
+        return shop_database(split, number)
 
     def people(self, world: Shop) -> Sequence[Customer]:
         return world.customers
 
-    def identity(self, case: ShopCase) -> tuple[dict[str, Fact], GoldCall]:
+    def introduction(self, case: ShopCase) -> tuple[dict[str, Fact], GoldCall]:
         c = case.person
-        if self.names == "made-up" and case.rng.random() < 0.5:
+        how = "number" if self.identity == "number" else case.pick(("email", "name", "number"))
+        if how == "email":
             return {"email": fact(f"My email is {c.email}.", "email")}, ("find_customer_by_email", {"email": c.email})
+        if how == "number":
+            told = fact(f"My customer number is {c.id}.", "customer number", "customer id")
+            return {"number": told}, ("find_customer_by_number", {"customer_id": c.id})
         facts = {
             "name": fact(f"My name is {c.first_name} {c.last_name}.", "name"),
             "zip": fact(f"My zip code is {c.zip}.", "zip"),

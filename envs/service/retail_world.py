@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..search.world import SPLITS, Names, SplitName
+from ..search.world import SPLITS, SplitName
 from ..tools.database import Database, Rows
 from .tasks import TASKS_PER_WORLD, Ids, namer
 from .world import TRANSFERS
@@ -92,7 +92,6 @@ class Customer:
 @dataclass(frozen=True, slots=True)
 class Shop:
     split: SplitName
-    names: Names
     number: int
     items: dict[str, list[Item]]
     """By product."""
@@ -105,12 +104,12 @@ def money(cents: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def shop(split: SplitName, number: int, names: Names = "made-up") -> Shop:
+def shop(split: SplitName, number: int) -> Shop:
     """World ``number`` of a split: eight customers, each with orders of every status, and a catalogue of 60 items."""
     rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(split), number, 21]))
     ids = Ids(rng)
-    name = namer(split, number, names)
-    made = Shop(split, names, number, {product: _items(product, ids, rng) for product in PRODUCTS})
+    name = namer(split, number)
+    made = Shop(split, number, {product: _items(product, ids, rng) for product in PRODUCTS})
     for _ in range(TASKS_PER_WORLD):
         made.customers.append(_customer(made, ids, rng, name))
     return made
@@ -154,9 +153,9 @@ def _order(made: Shop, status: str, methods: Sequence[Method], ids: Ids, rng: np
 
 
 @lru_cache(maxsize=256)
-def shop_database(split: SplitName, number: int, names: Names = "made-up") -> tuple[bytes, Rows]:
+def shop_database(split: SplitName, number: int) -> tuple[bytes, Rows]:
     """The shop as a snapshot, and its rows."""
-    made = shop(split, number, names)
+    made = shop(split, number)
     db = Database(SCHEMA)
     with db.atomic():
         for item in itertools.chain.from_iterable(made.items.values()):

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 
 from ...records import Task
-from ..search.world import SPLITS, Names, SplitName, pair, word
+from ..search.world import SPLITS, SplitName, word
 from ..tasks import Split, TaskSet
 from ..tools.database import Rows
 from ..users.user import Change, Fact, Goal, Request
@@ -22,6 +22,7 @@ from .world import Edit
 
 Rng: TypeAlias = np.random.Generator
 Holdout: TypeAlias = Literal["entity", "template"]
+Identity: TypeAlias = Literal["mixed", "number"]
 GoldCall: TypeAlias = tuple[str, dict[str, Any]]
 Person = TypeVar("Person")
 TASKS_PER_WORLD = 8
@@ -75,11 +76,8 @@ class Ids:
                 return id
 
 
-def namer(split: SplitName, number: int, names: Names) -> Callable[[], tuple[str, str]]:
-    """Gives first and last name of the next person of world ``number``; no two people of any split share both."""
-    if names == "pairs":
-        pairs = itertools.count(number * TASKS_PER_WORLD)
-        return lambda: cast("tuple[str, str]", tuple(pair(split, next(pairs), 1).split()))
+def namer(split: SplitName, number: int) -> Callable[[], tuple[str, str]]:
+    """Gives first and last name of the next person of world ``number``; no two people of any split share one."""
     words = itertools.count(number * 2 * TASKS_PER_WORLD)
     return lambda: (word(split, next(words), 1), word(split, next(words), 1))
 
@@ -96,7 +94,8 @@ class ServiceTasks(TaskSet, ABC):
     """``tasks`` per split (a number, or a mapping of splits); every eight share a world, each with its own customer.
 
     ``requests`` per conversation; ``holdout`` "entity": names, ids and worlds differ between the splits, "template": so do the kinds of
-    request; ``templates`` restricts the kinds; ``minds`` is the chance of a change of mind. Raises ``ValueError`` for what is unknown.
+    request; ``templates`` restricts the kinds; ``identity`` "number": customers name their number,
+    else some say who they are by other means; ``minds`` is the chance of a change of mind. Raises ``ValueError`` for what is unknown.
     """
 
     env_id: str = ""
@@ -108,7 +107,7 @@ class ServiceTasks(TaskSet, ABC):
         tasks: int | Mapping[str, int] = 1000,
         *,
         requests: int = 1,
-        names: Names = "made-up",
+        identity: Identity = "mixed",
         holdout: Holdout = "entity",
         templates: Sequence[str] | None = None,
         minds: float = 0.25,
@@ -120,14 +119,14 @@ class ServiceTasks(TaskSet, ABC):
             raise ValueError(f"requests is {requests}; allowed: 1 to 3 per conversation")
         if holdout not in ("entity", "template"):
             raise ValueError(f"holdout is {holdout!r}; allowed: entity, template")
-        if names not in ("made-up", "pairs"):
-            raise ValueError(f"names is {names!r}; allowed: made-up, pairs")
+        if identity not in ("mixed", "number"):
+            raise ValueError(f"identity is {identity!r}; allowed: mixed, number")
         if not 0 <= minds <= 1:
             raise ValueError(f"minds is {minds}; it is a chance, 0 to 1")
         unknown = sorted(set(templates or ()) - set(self.templates))
         if unknown:
             raise ValueError(f"there is no template {unknown[0]!r}; allowed: {', '.join(self.templates)}")
-        self.counts, self.requests, self.names, self.minds = counts, requests, names, minds
+        self.counts, self.requests, self.identity, self.minds = counts, requests, identity, minds
         chosen = [n for n in self.templates if templates is None or n in templates]
         self.chosen = {s: [n for n in chosen if holdout == "entity" or self.templates[n][0] == s] for s in SPLITS}
         self.holdout: Holdout = holdout
@@ -150,7 +149,7 @@ class ServiceTasks(TaskSet, ABC):
         """At least ``TASKS_PER_WORLD`` customers."""
 
     @abstractmethod
-    def identity(self, case: Any) -> tuple[dict[str, Fact], GoldCall]:
+    def introduction(self, case: Any) -> tuple[dict[str, Fact], GoldCall]:
         """What the customer says of who it is, and the call that finds it."""
 
     # ---- TaskSet ---------------------------------------------------------------------------------------------------
@@ -165,7 +164,7 @@ class ServiceTasks(TaskSet, ABC):
         world = self.world(name, number)
         rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, self.requests, 5]))
         case = Case(world, self.people(world)[member], rng, self.minds)
-        facts, find = self.identity(case)
+        facts, find = self.introduction(case)
         drafts = self._drafts(name, case)
         goal: Goal = {"opening": ["Hello.", "Hi.", "Good day."], "facts": facts, "requests": [_request(d) for _, d in drafts]}
         data = {
