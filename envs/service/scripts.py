@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ...records import Observation, Task
@@ -46,9 +46,10 @@ class Gold:
                 proposed = "; ".join(_in_words(*call) for call in step["writes"])
                 plan.append(("confirm", f"I am going to do this: {proposed}. Shall I go ahead?"))
             plan += [("call", call) for call in step["writes"]]
-            if not any(name == "transfer_to_human" for name, _ in step["writes"]):
-                told = f" It is {', '.join(step['inform'])}." if step["inform"] else ""
-                plan.append(("tell", f"Done.{told}"))
+            if self.talk:
+                plan.append(("tell", _report(step["inform"])))
+        if not self.talk:
+            plan.append(("tell", _report([text for step in task.data["steps"] for text in step["inform"]])))
         return plan
 
     def act(self, observation: Observation) -> str:
@@ -75,11 +76,11 @@ class Gold:
 
 
 class Erring(Gold):
-    """Gold, but with ``error_rate`` a call is left out, or made with another id of the same kind that it has read."""
+    """Gold, but a call is left out with chance ``leave_out``, or made with another id that it has read with chance ``mix_up``."""
 
-    def __init__(self, dialect: str = "hermes", *, talk: bool = True, error_rate: float = 0.5) -> None:
+    def __init__(self, dialect: str = "hermes", *, talk: bool = True, leave_out: float = 0.2, mix_up: float = 0.2) -> None:
         super().__init__(dialect, talk=talk)
-        self.error_rate = error_rate
+        self.leave_out, self.mix_up = leave_out, mix_up
 
     def reset(self, task: Task, rng: Rng) -> None:
         super().reset(task, rng)
@@ -87,13 +88,11 @@ class Erring(Gold):
 
     def act(self, observation: Observation) -> str:
         self.seen += [id for m in observation for id in _ID.findall(m.text)]
-        if self.left and self.left[0][0] == "call" and self.rng.random() < self.error_rate:
+        while self.left and self.left[0][0] == "call" and self.rng.random() < self.leave_out:
+            self.left.pop(0)
+        if self.left and self.left[0][0] == "call" and self.rng.random() < self.mix_up:
             name, arguments = self.left[0][1]
-            wrong = self._mixed_up(arguments)
-            if wrong == arguments:
-                self.left.pop(0)  # nothing to mix up: leave it out
-            else:
-                self.left[0] = ("call", [name, wrong])
+            self.left[0] = ("call", [name, self._mixed_up(arguments)])
         return super().act(observation)
 
     def _mixed_up(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +160,10 @@ class Talker(Gold):
 
     def plan(self, task: Task) -> list[Step]:
         return [("tell", "Done. Everything has been taken care of.")] * 8
+
+
+def _report(inform: Sequence[str]) -> str:
+    return f"Done. It is {', '.join(inform)}." if inform else "Done."
 
 
 def _question(facts: Mapping[str, Any]) -> str:

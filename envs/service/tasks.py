@@ -162,10 +162,16 @@ class ServiceTasks(TaskSet, ABC):
         name = cast("SplitName", split)
         number, member = divmod(index, TASKS_PER_WORLD)
         world = self.world(name, number)
-        rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, self.requests, 5]))
-        case = Case(world, self.people(world)[member], rng, self.minds)
+        people = self.people(world)
+        for attempt in range(len(people)):
+            rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, self.requests, attempt]))
+            case = Case(world, people[(member + attempt) % len(people)], rng, self.minds)
+            drafts = self._drafts(name, case)
+            if drafts is not None:
+                break
+        else:
+            raise ValueError(f"no customer of world {number} of {split!r} has {self.requests} requests of {self.chosen[name]}; allow more")
         facts, find = self.introduction(case)
-        drafts = self._drafts(name, case)
         goal: Goal = {"opening": ["Hello.", "Hi.", "Good day."], "facts": facts, "requests": [_request(d) for _, d in drafts]}
         data = {
             "world": [split, number],
@@ -178,20 +184,21 @@ class ServiceTasks(TaskSet, ABC):
         kinds = "+".join(kind for kind, _ in drafts)
         return Task(id=f"{split}-{index}-{kinds}", env_id=self.env_id, split=split, data=data)
 
-    def _drafts(self, split: SplitName, case: Case[Any]) -> list[tuple[str, Draft]]:
-        """One draft per request. A template may find nothing for this customer; then another is drawn."""
+    def _drafts(self, split: SplitName, case: Case[Any]) -> list[tuple[str, Draft]] | None:
+        """One draft per request. A template may find nothing for this customer; then another is drawn. None: no template fits."""
         drafts: list[tuple[str, Draft]] = []
         while len(drafts) < self.requests:
             order = [self.chosen[split][int(i)] for i in case.rng.permutation(len(self.chosen[split]))]
-            # A conversation that ends in a transfer ends there, so such a request comes last.
-            last = len(drafts) + 1 == self.requests
+            # A transfer ends the conversation: such a request comes last, and nothing is to be told before it, as a user who has
+            # said everything at once hears one report only.
+            transfers = len(drafts) + 1 == self.requests and not any(d.inform for _, d in drafts)
             for kind in order:
                 draft = self.templates[kind][1](case)
-                if draft is not None and (last or not any(name == "transfer_to_human" for name, _ in draft.writes)):
+                if draft is not None and (transfers or not any(name == "transfer_to_human" for name, _ in draft.writes)):
                     drafts.append((kind, draft))
                     break
             else:
-                raise ValueError(f"no template of {self.chosen[split]} fits this customer; allow more templates")
+                return None
         return drafts
 
 

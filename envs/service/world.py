@@ -6,6 +6,7 @@ tools read and change ``db`` -> guards note violations -> ServiceEnv compares th
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -166,6 +167,8 @@ def calculate(expression: str) -> str:
 def _value(node: ast.expr) -> Decimal:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            if not math.isfinite(number):
+                raise ValueError("too large")
             return Decimal(str(number))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand)
