@@ -14,7 +14,7 @@ from ..tools.dialects import DIALECTS
 from ..users.user import Goal
 
 Step = tuple[str, Any]
-"""("ask", text), ("confirm", text), ("call", [name, arguments]) or ("tell", text)"""
+"""("ask", text), ("confirm", [first text, text after a change of mind]), ("call", [name, arguments]) or ("tell", text)"""
 _WORDS = re.compile(r"[A-Z]\d{3}-\d{3}|[\w.]+@[\w.]+\w|[A-Z][a-z]+|\d+")
 _ID = re.compile(r"[A-Z]\d{3}-\d{3}")
 
@@ -43,8 +43,11 @@ class Gold:
                 plan.append(("ask", _question(request["facts"])))
             plan += [("call", call) for call in step["reads"]]
             if step["writes"] and self.talk:
-                proposed = "; ".join(_in_words(*call) for call in step["writes"])
-                plan.append(("confirm", f"I am going to do this: {proposed}. Shall I go ahead?"))
+                names = " and ".join(name.replace("_", " ") for name, _ in step["writes"])
+                details = "; ".join(_in_words(*call) for call in step["writes"])
+                # Before a change of mind the gold calls hold what has not been said yet.
+                first = f"{names}, as you said" if "change" in request else details
+                plan.append(("confirm", [_proposal(first), _proposal(details)]))
             plan += [("call", call) for call in step["writes"]]
             if self.talk:
                 plan.append(("tell", _report(step["inform"])))
@@ -61,7 +64,8 @@ class Gold:
         if kind == "call":
             name, arguments = what
             return self._dialect.write([(name, cast("Mapping[str, Any]", arguments))])
-        self.again = str(what) if kind == "confirm" else ""
+        if kind == "confirm":
+            what, self.again = what
         return str(what)
 
     again = ""
@@ -160,6 +164,10 @@ class Talker(Gold):
 
     def plan(self, task: Task) -> list[Step]:
         return [("tell", "Done. Everything has been taken care of.")] * 8
+
+
+def _proposal(what: str) -> str:
+    return f"I am going to do this: {what}. Shall I go ahead?"
 
 
 def _report(inform: Sequence[str]) -> str:
