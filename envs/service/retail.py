@@ -331,7 +331,7 @@ class ShopWorld(ServiceWorld):
 class Retail(ServiceEnv):
     """Serve customers of a shop: cancel, redirect, pay, change, return, exchange, inform, or refuse.
 
-    Actions: calls of 18 tools, or text to the customer. Observations: results, or what the customer says. Rewards, outcome and
+    Actions: calls of 17 tools, or text to the customer. Observations: results, or what the customer says. Rewards, outcome and
     end: see ``ServiceEnv``. Arguments: ``tasks`` per split, ``requests`` per conversation (1 to 3), ``user`` ("scripted"; "told":
     the customer says everything at once and agrees in advance; or a ``User``), ``identity`` ("mixed": the customer is
     found by email, name or number; "number": by number),
