@@ -62,7 +62,7 @@ class ShopWorld(ServiceWorld):
         """Find a customer by customer number.
 
         Args:
-            customer_id: Id such as C123-456.
+            customer_id: Id such as C123.
         """
         return self._found(self.db.one("SELECT id, first_name, last_name FROM customers WHERE id = ?", customer_id), "that number")
 
@@ -71,7 +71,7 @@ class ShopWorld(ServiceWorld):
         """Read a customer's address, payment methods and orders with their products.
 
         Args:
-            customer_id: Id such as C123-456.
+            customer_id: Id such as C123.
         """
         found = self.db.one("SELECT * FROM customers WHERE id = ?", customer_id)
         if found is None:
@@ -91,7 +91,7 @@ class ShopWorld(ServiceWorld):
         """Read an order: status, address, items with prices, total, payment.
 
         Args:
-            order_id: Id such as O123-456.
+            order_id: Id such as O123.
         """
         order = self._order(order_id)
         lines = self._lines(order_id)
@@ -132,7 +132,7 @@ class ShopWorld(ServiceWorld):
         """Read one version of a product.
 
         Args:
-            item_id: Id such as I123-456.
+            item_id: Id such as I123.
         """
         item = self._item(item_id)
         return {**item, "price": money(item["price"])}
@@ -170,7 +170,7 @@ class ShopWorld(ServiceWorld):
 
         Args:
             order_id: Id of the order.
-            payment_id: Id such as P123-456.
+            payment_id: Id such as P123.
         """
         order = self._changeable(order_id, "pending")
         if order["method"] == payment_id:

@@ -94,7 +94,7 @@ def _read(order: Order) -> GoldCall:
 
 def _new_address(case: ShopCase) -> dict[str, str]:
     street, city = case.pick(STREETS), case.pick([c for c in CITIES if c != case.person.city])
-    return {"street": f"{int(case.rng.integers(1, 99))} {street}", "city": city, "zip": str(int(case.rng.integers(10000, 99999)))}
+    return {"street": f"{int(case.rng.integers(1, 99))} {street}", "city": city, "zip": str(int(case.rng.integers(100, 1000)))}
 
 
 def _address_fact(address: dict[str, str]) -> Fact:

@@ -1,6 +1,6 @@
 """A shop's world: catalogue, customers, their orders.
 
-shop("train", 0).customers[0].orders[0].id    # "O481-207"
+shop("train", 0).customers[0].orders[0].id    # "O481"
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def money(cents: int) -> str:
 def shop(split: SplitName, number: int) -> Shop:
     """World ``number`` of a split: eight customers, each with orders of every status, and a catalogue of 60 items."""
     rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(split), number, 21]))
-    ids = Ids(rng)
+    ids = Ids(rng, short=True)
     name = namer(split, number)
     made = Shop(split, number, {product: _items(product, ids, rng) for product in PRODUCTS})
     for _ in range(TASKS_PER_WORLD):
@@ -136,7 +136,7 @@ def _customer(made: Shop, ids: Ids, rng: np.random.Generator, name: Callable[[],
     statuses = [*STATUSES, STATUSES[int(rng.integers(2))], STATUSES[int(rng.integers(2))]]
     orders = [_order(made, status, methods, ids, rng) for status in statuses]
     street = f"{int(rng.integers(1, 99))} {STREETS[int(rng.integers(len(STREETS)))]}"
-    city, zip = CITIES[int(rng.integers(len(CITIES)))], str(int(rng.integers(10000, 99999)))
+    city, zip = CITIES[int(rng.integers(len(CITIES)))], str(int(rng.integers(100, 1000)))
     email = f"{first}.{last}@example.com".lower()
     shuffled = tuple(orders[int(i)] for i in rng.permutation(len(orders)))
     return Customer(ids.new("C"), first, last, email, street, city, zip, methods, shuffled)

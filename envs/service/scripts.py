@@ -15,8 +15,8 @@ from ..users.user import Goal
 
 Step = tuple[str, Any]
 """("ask", text), ("confirm", [first text, text after a change of mind]), ("call", [name, arguments]) or ("tell", text)"""
-_WORDS = re.compile(r"[A-Z]\d{3}-\d{3}|[\w.]+@[\w.]+\w|[A-Z][a-z]+|\d+")
-_ID = re.compile(r"[A-Z]\d{3}-\d{3}")
+_WORDS = re.compile(r"[A-Z]\d{3}(?:-\d{3})?|[\w.]+@[\w.]+\w|[A-Z][a-z]+|\d+")
+_ID = re.compile(r"[A-Z]\d{3}(?:-\d{3})?")
 
 
 class Gold:

@@ -62,15 +62,15 @@ class Case(Generic[Person]):
 
 
 class Ids:
-    """Ids such as O481-207, no two alike in a world."""
+    """Ids such as O481-207, or ``short`` O481, no two alike in a world. Small policies learn to copy short ones much sooner."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng, self._seen = rng, set[str]()
+    def __init__(self, rng: np.random.Generator, *, short: bool = False) -> None:
+        self._rng, self._short, self._seen = rng, short, set[str]()
 
     def new(self, letter: str) -> str:
         while True:
             first, second = (int(n) for n in self._rng.integers(100, 1000, 2))
-            id = f"{letter}{first}-{second}"
+            id = f"{letter}{first}" if self._short else f"{letter}{first}-{second}"
             if id not in self._seen:
                 self._seen.add(id)
                 return id
