@@ -1,6 +1,6 @@
 """Held-out success against rollouts for every estimator, from the same warm-started policies.
 
-    python benchmarks/estimators.py --out FOLDER --seeds 0 1 2 --steps 24
+    python benchmarks/estimators.py --out FOLDER --seeds 0 1 2 --steps 24 [--recipe retail-tiny --estimators grpo turn_rloo]
 
 One warm start per seed; then every estimator trains that policy with equal settings. Runs go two at a time, a thread each.
 Prints, for every estimator, the rollouts after which sampled held-out success first reached the goal, and the curve.
@@ -21,22 +21,22 @@ from pathlib import Path
 from turnwise.trainers.credit import list_estimators
 
 
-def train(out: Path, *settings: str, threads: int = 1) -> None:
+def train(recipe: str, out: Path, *settings: str, threads: int = 1) -> None:
     """One run in a process of its own; a finished run is left as it is, a stopped one goes on."""
     if (out / "after.json").exists():
         return
-    arguments = ["--resume", str(out)] if (out / "config.yaml").exists() else ["search-tiny", "--out", str(out), *settings]
+    arguments = ["--resume", str(out)] if (out / "config.yaml").exists() else [recipe, "--out", str(out), *settings]
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.with_suffix(".log").open("a") as log:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         subprocess.run([sys.executable, "-m", "turnwise", "train", *arguments], check=True, stdout=log, stderr=log, env=environment)
 
 
-def warm_policy(out: Path, seed: int, settings: list[str]) -> Path:
+def warm_policy(recipe: str, out: Path, seed: int, settings: list[str]) -> Path:
     """The warm-started policy of a seed, as an ordinary checkpoint with its tokenizer."""
     run, policy = out / f"warm-{seed}", out / f"policy-{seed}"
     own = [*settings, "steps=0", "eval_tasks=10", f"seed={seed}"]
-    train(run, *[x for setting in own for x in ("--set", setting)], threads=2)
+    train(recipe, run, *[x for setting in own for x in ("--set", setting)], threads=2)
     if not policy.exists():
         shutil.copytree(run / "checkpoints" / "step-00000", policy)
         shutil.copytree(run / "tokenizer", policy, dirs_exist_ok=True)
@@ -63,6 +63,7 @@ def reached(points: list[tuple[int, float]], goal: float) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recipe", default="search-tiny")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--estimators", nargs="+", default=list_estimators())
     parser.add_argument("--steps", type=int, default=24)
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--goal", type=float, default=0.8)
     parser.add_argument("--set", dest="settings", action="append", default=[], help="further KEY=VALUE for every run, warm starts too")
     arguments = parser.parse_args()
-    policies = {seed: warm_policy(arguments.out, seed, arguments.settings) for seed in arguments.seeds}
+    policies = {seed: warm_policy(arguments.recipe, arguments.out, seed, arguments.settings) for seed in arguments.seeds}
     runs = [(estimator, seed) for seed in arguments.seeds for estimator in arguments.estimators]
 
     def one(job: tuple[str, int]) -> None:
@@ -85,7 +86,7 @@ def main() -> None:
             f"steps={arguments.steps}",
         ]
         own += [f"eval_every={arguments.eval_every}", f"eval_tasks={arguments.eval_tasks}", "schedule=constant", *arguments.settings]
-        train(arguments.out / f"{estimator}-{seed}", *[x for setting in own for x in ("--set", setting)])
+        train(arguments.recipe, arguments.out / f"{estimator}-{seed}", *[x for setting in own for x in ("--set", setting)])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(one, runs))
