@@ -6,17 +6,16 @@ messages -> POST {base_url}/chat/completions -> Act(message, usage)
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 import numpy as np
 
-from ..records import ImagePart, Message, Observation, ToolCall
+from ..envs.endpoint import RETRIED_STATUS, to_openai
+from ..records import Message, Observation, ToolCall
 from .base import Act, Episode
 
-RETRIED_STATUS = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 _HINTS = {
     400: "the request was refused: check the sampling options and that the prompt fits the model's context",
     401: "the key was refused: pass api_key=",
@@ -121,25 +120,6 @@ def _retry_after(response: httpx.Response) -> float:
         return min(60.0, max(0.0, float(response.headers.get("retry-after", "0"))))
     except ValueError:  # an HTTP date; the backoff will do
         return 0.0
-
-
-def to_openai(message: Message) -> dict[str, Any]:
-    """The OpenAI chat form of a message; images become data URLs."""
-    content: Any = message.content
-    if not isinstance(content, str):
-        content = [_image(p) if isinstance(p, ImagePart) else {"type": "text", "text": p.text} for p in content]
-    out: dict[str, Any] = {"role": message.role, "content": content}
-    if message.tool_calls:
-        out["tool_calls"] = [
-            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        out["tool_call_id"] = message.tool_call_id
-    return out
-
-
-def _image(part: ImagePart) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": f"data:{part.mime};base64,{base64.b64encode(part.data).decode()}"}}
 
 
 def from_openai(message: Mapping[str, Any]) -> Message:
