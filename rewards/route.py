@@ -30,7 +30,7 @@ def router_format(transcript: str, models: Collection[str]) -> float:
     ``transcript``: all that the agent wrote, with the information it was given. Well-formed: starts with ``<think>`` and ends
     with ``</answer>``; tags balanced and not nested; one answer, at least one think, none of them empty or "..."; as many
     searches as informations; every search is ``name:query`` with one colon, a name of ``models`` (in any case), and a query
-    that is no placeholder and does not repeat the name.
+    that is no placeholder and does not repeat the name as a word.
     """
     text = transcript.strip()
     blocks = _blocks(text)
@@ -64,7 +64,8 @@ def _blocks(text: str) -> list[tuple[str, str]]:
 
 def _is_route(content: str, known: Collection[str]) -> bool:
     name, _, query = (part.strip().lower() for part in content.partition(":"))
-    return content.count(":") == 1 and query not in _PLACEHOLDERS and name in known and name not in query
+    repeated = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", query) is not None
+    return content.count(":") == 1 and query not in _PLACEHOLDERS and name in known and not repeated
 
 
 def router_reward(score: float, format_score: float, cost_reward: float, cost_coe: float = 0.0) -> float:

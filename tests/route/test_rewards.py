@@ -63,6 +63,7 @@ def test_cost_rewards_fall_with_the_cost(costs, data):
         ("<think>t</think><answer>x</answer>", 0.0),
         ("<think>a</think><think>b</think>\n<answer>x</answer>\n", 0.0),
         (ROUTED.replace("Elm", "elm"), 0.0),
+        (ROUTED.replace("Bomi", "Elmo"), 0.0),
         ("", -1.0),
         ("just text", -1.0),
         ("<answer>x</answer>", -1.0),
