@@ -170,10 +170,12 @@ class Memory(ToolEnv):
         return TurnResult(reward=reward, components=components, action_valid=parsed is not None, outcome=self.outcome(), stop=stop)
 
     def scored(self, said: Said, results: Sequence[ToolResult]) -> Mapping[str, float]:
-        del said, results
+        del results
         read = len(self._archive.read & self._gold)
         new, self._before = read - self._before, read
         values = {"new_evidence": new / len(self._gold)}
+        if self.form == "tools" and not said.calls:
+            values["format"] = 0.0  # nobody listens, and empty messages must not pay
         if self._archive.answered is not None:
             values |= self._selection(self._archive.answered[0])
         return values
