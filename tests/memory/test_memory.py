@@ -243,7 +243,7 @@ def test_bad_agents_score_nothing_and_searching_helps():
     for script in (Null, Echo, Spam, Blind):
         done = rollout(Memory, ScriptedAgent(script), tasks, concurrency=1)
         assert sum(t.outcome.score for t in done) == 0
-        assert script is Spam or max(t.turn_reward_sum for t in done) <= 0.05
+        assert script in (Spam, Blind) or max(t.turn_reward_sum for t in done) == 0.0
     few = tasks[:210]
     assert sum(t.outcome.success for t in rollout(Memory, ScriptedAgent(RandomReader), few, concurrency=1)) / 210 < 0.2
     assert 0.3 < sum(t.outcome.success for t in rollout(Memory, ScriptedAgent(Searcher), few, concurrency=1)) / 210 < 1.0
