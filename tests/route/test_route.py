@@ -14,6 +14,8 @@ from turnwise.envs.route.scripts import Blind, Cheapest, Dearest, Inject, Random
 from turnwise.envs.route.tasks import Questions
 from turnwise.envs.scripts import Echo, Null
 from turnwise.records import StopReason, Task
+from turnwise.rewards.route import RouterReward
+from turnwise.rewards.rubric import Rubric
 
 HOPS = [
     {"entity": "Ada Moro", "words": ["birthplace", "native town"], "answer": "Bomi", "wrong": "Tuva", "topic": "person"},
@@ -137,6 +139,17 @@ def test_the_gold_agent_is_right_on_a_thousand_tasks_and_never_pays_more_than_th
     pairs = [(a.outcome.components["cost"], b.outcome.components["cost"]) for a, b in zip(cheap, dear, strict=False)]
     assert all(a <= b for a, b in pairs)
     assert sum(a for a, _ in pairs) < 0.15 * sum(b for _, b in pairs)
+
+
+def test_the_blended_reward_is_made_from_finished_episodes():
+    done = rollout(Route, ScriptedAgent(Cheapest), [TASK, TASK], concurrency=1) + rollout(
+        Route, ScriptedAgent(Blind), [TASK], concurrency=1
+    )
+    reward = RouterReward(cost_coe=0.4)
+    scored = Rubric([(reward, 1.0)])(done)
+    # cheapest: "Bomi." of Fir at 0.1, then seven words of Elm at 0.5; equal costs say nothing (0.5); the blind answer is wrong (0)
+    assert reward.window.costs == pytest.approx((3.6, 3.6, 0.0))
+    assert [s.outcome for s in scored] == pytest.approx([0.6 + 0.4 * 0.5, 0.6 + 0.4 * 0.5, 0.0])
 
 
 def test_bad_agents_score_nothing():
