@@ -142,9 +142,8 @@ def test_the_gold_agent_is_right_on_a_thousand_tasks_and_never_pays_more_than_th
 
 
 def test_the_blended_reward_is_made_from_finished_episodes():
-    done = rollout(Route, ScriptedAgent(Cheapest), [TASK, TASK], concurrency=1) + rollout(
-        Route, ScriptedAgent(Blind), [TASK], concurrency=1
-    )
+    done = rollout(Route, ScriptedAgent(Cheapest), [TASK, TASK], concurrency=1)
+    done += rollout(Route, ScriptedAgent(Blind), [TASK], concurrency=1)
     reward = RouterReward(cost_coe=0.4)
     scored = Rubric([(reward, 1.0)])(done)
     # cheapest: "Bomi." of Fir at 0.1, then seven words of Elm at 0.5; equal costs say nothing (0.5); the blind answer is wrong (0)
