@@ -164,7 +164,7 @@ class Memory(ToolEnv):
     def _one_shot(self, text: str) -> TurnResult:
         parsed = read_output(text)
         self._archive.answered = parsed
-        components = self._weigh(Said(problem="" if parsed else "no JSON", formatted=parsed is not None), ())
+        components = self._weigh(Said(text=text, problem="" if parsed else "no JSON", formatted=parsed is not None), ())
         reward = sum(components.values()) if components else None
         stop = None if parsed else StopReason.INVALID_ACTION
         return TurnResult(reward=reward, components=components, action_valid=parsed is not None, outcome=self.outcome(), stop=stop)

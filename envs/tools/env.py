@@ -23,7 +23,7 @@ class ToolEnv(Env):
     """
 
     components: tuple[str, ...] = ("format", "executed")
-    """Names that ``weights`` may have: ``format``, 1 for a message that could be read; ``executed``, the share of calls that ran; and what
+    """Names that ``weights`` may have: ``format``, 1 for a message that could be read and is not empty; ``executed``, the share of calls that ran; and what
     ``scored`` adds."""
 
     def __init__(self, tasks: TaskSet, *, dialect: str, weights: Mapping[str, float], max_turns: int) -> None:
@@ -102,5 +102,6 @@ class ToolEnv(Env):
         if not self.weights:
             return {}
         ran = sum(r.ok for r in results) / len(results) if results else 0.0
-        values = {"format": float(not said.problem and said.formatted), "executed": ran, **self.scored(said, results)}
+        readable = not said.problem and said.formatted and bool(said.calls or said.text.strip())
+        values = {"format": float(readable), "executed": ran, **self.scored(said, results)}
         return {name: weight * values.get(name, 0.0) for name, weight in self.weights.items()}

@@ -122,3 +122,8 @@ def test_any_text_is_an_observation(texts):
 def test_the_contract_is_kept():
     assert check_env("turnwise/Twenty-v0").ok
     assert check_env("turnwise/Twenty-v0", dialect="hermes", size=8).ok
+
+
+def test_silence_is_no_format():
+    env, *_ = begin(weights={"format": 1.0})
+    assert [env.step(text)[1] for text in ("", " \n", "hello")] == [0.0, 0.0, 1.0]
