@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -186,9 +185,7 @@ def _in_words(name: str, arguments: Mapping[str, Any]) -> str:
 def _scrambled(value: Any, rng: Rng) -> Any:
     """Another value of the same type."""
     if isinstance(value, str):
-        letters = list(value)
-        random.Random(int(rng.integers(1 << 30))).shuffle(letters)
-        return "".join(letters)
+        return "".join(value[int(i)] for i in rng.permutation(len(value)))
     if isinstance(value, list):
         return [_scrambled(item, rng) for item in cast("list[Any]", value)]
     return value
