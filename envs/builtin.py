@@ -9,6 +9,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/KeyDoor-v0", "turnwise.envs.key_door:KeyDoor", "turnwise.envs.key_door:MANIFEST"),
     ("turnwise/Twenty-v0", "turnwise.envs.users.twenty:Twenty", "turnwise.envs.users.twenty:MANIFEST"),
     ("turnwise/Retail-v0", "turnwise.envs.service.retail:Retail", "turnwise.envs.service.retail:MANIFEST"),
+    ("turnwise/Desk-v0", "turnwise.envs.service.desk:Desk", "turnwise.envs.service.desk:MANIFEST"),
     ("turnwise/Search-v0", "turnwise.envs.search.env:Search", "turnwise.envs.search.env:MANIFEST"),
     ("turnwise/Memory-v0", "turnwise.envs.memory.env:Memory", "turnwise.envs.memory.env:MANIFEST"),
     ("turnwise/Route-v0", "turnwise.envs.route.env:Route", "turnwise.envs.route.env:MANIFEST"),

@@ -18,7 +18,10 @@ from ..tools.tool import ToolError, tool
 
 Edit: TypeAlias = Mapping[str, Any]
 """One expected change: {"table", "insert": row}, {"table", "delete": where}, {"table", "where", "set": values} or {..., "add": amounts}."""
-Violation: TypeAlias = Literal["not identified", "second customer", "other customer", "no consent", "payment"]
+Violation: TypeAlias = (
+    Literal["not identified", "second customer", "other customer", "no consent", "payment"]
+    | Literal["outside hours", "double booking", "not the organiser", "confidential", "permanent deletion"]
+)
 TRANSFERS = "CREATE TABLE transfers (about TEXT NOT NULL, reason TEXT NOT NULL);"
 """Every world's schema holds this table."""
 
