@@ -165,7 +165,7 @@ def made_id(letter: str, *content: object) -> str:
 
 @lru_cache(maxsize=256)
 def office(split: SplitName, number: int) -> Office:
-    """World ``number`` of a split: one owner, 5 colleagues, 3 people of another organisation; 20 to 30 events, 20 to 40 mails, 16 files
+    """World ``number`` of a split: one owner, 5 colleagues, 3 people of another organisation; 20 to 30 meetings, about 25 mails, 16 files
     in folders and 8 attached."""
     rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(split), number, 23]))
     ids = Ids(rng)

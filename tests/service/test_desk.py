@@ -275,6 +275,9 @@ def test_a_weekend_is_outside_hours_and_touching_events_are_not_double():
     assert free == [{"from": "10:30", "to": "15:00"}]
     world.create_event("four", "2027-04-05", "09:30", 60, [])
     assert world.violations == {"double booking"}
+    world.create_event("long", "2027-04-06", "09:00", 120, [])
+    world.create_event("inside it", "2027-04-06", "09:30", 30, [])
+    assert world.find_free_time([], "2027-04-06", 60) == [{"from": "11:00", "to": "17:00"}]
 
 
 def test_wrong_changes_cost_and_can_be_put_right():
