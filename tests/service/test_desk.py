@@ -400,6 +400,7 @@ REFUSALS = [
     ("open_session", {"code": "K"}, "open the session the other way"),
     ("search_contacts", {"text": "nobody here"}, "try a shorter part"),
     ("list_events", {"day": "2027-02-30"}, "write it as 2027-03-04"),
+    ("list_events", {"day": "2027-W09-2"}, "write it as 2027-03-04"),
     ("search_events", {"title": "party"}, "or list_events"),
     ("find_free_time", {"person_ids": ["P1"], "day": "2027-03-02", "minutes": 30}, "search_contacts gives the ids"),
     ("find_free_time", {"person_ids": [], "day": "2027-03-02", "minutes": 45}, "wrong arguments"),
@@ -427,6 +428,65 @@ def test_refusals_say_what_to_do_and_write_nothing(name, arguments, told):
     assert told in result.text
     assert world.db.writes == before
     assert world.violations == set()
+
+
+def uses(desk):
+    """A call of every tool that reads the desk, and of every tool that changes it."""
+    event = next(e for e in desk.calendar if e.organiser == desk.owner.id)
+    own, file, mail = {"event_id": event.id}, {"file_id": desk.files[0].id}, {"mail_id": desk.mails[0].id}
+    person = next(c.id for c in desk.outsiders if c.id not in event.attendees)
+    when = {"day": "2027-04-05", "start": "10:00"}
+    reads = [
+        ("search_contacts", {"text": ""}),
+        ("list_events", {"day": "2027-03-02"}),
+        ("search_events", {"title": ""}),
+        ("find_free_time", {"person_ids": [], "day": "2027-03-02", "minutes": 30}),
+        ("search_mail", {}),
+        ("read_mail", mail),
+        ("list_files", {}),
+        ("read_file", file),
+    ]
+    writes = [
+        ("create_event", {"title": "x", **when, "minutes": 30, "attendee_ids": []}),
+        ("move_event", {**own, **when, "start": "11:00"}),
+        ("invite", {**own, "person_id": person}),
+        ("cancel_event", own),
+        ("send_mail", {"person_ids": [person], "subject": "x", "body": "x"}),
+        ("reply", {**mail, "body": "x"}),
+        ("move_mail", {"mail_ids": [desk.mails[0].id], "folder": "Trash"}),
+        ("label_mail", {**mail, "label": "waiting"}),
+        ("share_file", {**file, "person_id": desk.colleagues[0].id}),
+        ("rename_file", {**file, "name": "x"}),
+        ("move_file", {**file, "folder": "Attachments"}),
+        ("delete_file", file),
+    ]
+    return reads, writes
+
+
+def test_every_read_needs_a_session_and_every_change_a_yes():
+    world, desk = opened()
+    reads, writes = uses(desk)
+    assert {name for name, _ in (*reads, *writes)} == {s.name for s in SPECS} - {
+        "open_session",
+        "open_session_by_phone",
+        "calculate",
+        "transfer_to_human",
+    }
+    box = Toolbox(world)
+    for known, agreed, changed, wanted in (
+        (None, True, False, {"not identified"}),
+        (desk.owner.id, False, False, set()),
+        (desk.owner.id, True, True, set()),
+        (desk.owner.id, False, True, {"no consent"}),
+        (None, True, True, {"not identified"}),
+    ):
+        for name, arguments in writes if changed else reads:
+            world.db.restore(office_database("train", 0)[0])
+            world.customer, world.agreed, world.violations = known, agreed, set()
+            before = world.db.writes
+            result = box.call(name, arguments)
+            assert result.ok, result.text
+            assert (world.violations, world.db.writes > before) == (wanted, changed), name
 
 
 def test_what_is_so_already_is_refused():
