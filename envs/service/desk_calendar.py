@@ -131,7 +131,7 @@ class CalendarWorld(ServiceWorld):
         """Move an event; it stays as long as it is.
 
         Args:
-            event_id: Id such as E123-456.
+            event_id: Id such as E123.
             day: New day, such as 2027-03-04.
             start: New time, such as 14:30.
         """
@@ -149,7 +149,7 @@ class CalendarWorld(ServiceWorld):
         """Cancel an event for everybody. It leaves the calendar.
 
         Args:
-            event_id: Id such as E123-456.
+            event_id: Id such as E123.
         """
         self._change(self._event(event_id))
         self.db.change("DELETE FROM attendees WHERE event = ?", event_id)
@@ -161,8 +161,8 @@ class CalendarWorld(ServiceWorld):
         """Invite somebody to an event.
 
         Args:
-            event_id: Id such as E123-456.
-            person_id: Id such as P123-456.
+            event_id: Id such as E123.
+            person_id: Id such as P123.
         """
         event = self._event(event_id)
         person = self.person(person_id)["id"]

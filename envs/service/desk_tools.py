@@ -43,7 +43,7 @@ class DeskWorld(CalendarWorld):
         """Read a mail: sender, recipients, text, labels, attachments, and the ids of its thread.
 
         Args:
-            mail_id: Id such as M123-456.
+            mail_id: Id such as M123.
         """
         mail = self._mail(mail_id)
         names = "SELECT p.id, p.first_name || ' ' || p.last_name AS name FROM people p"
@@ -110,7 +110,7 @@ class DeskWorld(CalendarWorld):
         """Put a label on a mail.
 
         Args:
-            mail_id: Id such as M123-456.
+            mail_id: Id such as M123.
             label: The label.
         """
         self._mail(mail_id)
@@ -142,7 +142,7 @@ class DeskWorld(CalendarWorld):
         """Read a file: name, folder, size, whether it is confidential, with whom it is shared, what it says.
 
         Args:
-            file_id: Id such as F123-456.
+            file_id: Id such as F123.
         """
         file = self._file(file_id)
         shared = self.db.query(
@@ -157,7 +157,7 @@ class DeskWorld(CalendarWorld):
         """Put a file into another folder.
 
         Args:
-            file_id: Id such as F123-456.
+            file_id: Id such as F123.
             folder: Documents, Contracts, Reports, Invoices or Attachments.
         """
         file = self._file(file_id)
@@ -174,7 +174,7 @@ class DeskWorld(CalendarWorld):
         """Give a file another name.
 
         Args:
-            file_id: Id such as F123-456.
+            file_id: Id such as F123.
             name: New name, with its ending.
         """
         file = self._file(file_id)
@@ -191,7 +191,7 @@ class DeskWorld(CalendarWorld):
         """Delete a file: into the trash, or so that nobody can get it back.
 
         Args:
-            file_id: Id such as F123-456.
+            file_id: Id such as F123.
             permanently: Not into the trash.
         """
         file = self._file(file_id)
@@ -212,8 +212,8 @@ class DeskWorld(CalendarWorld):
         """Let somebody read a file.
 
         Args:
-            file_id: Id such as F123-456.
-            person_id: Id such as P123-456.
+            file_id: Id such as F123.
+            person_id: Id such as P123.
         """
         file, person = self._file(file_id), self.person(person_id)
         if person_id == self.owner:

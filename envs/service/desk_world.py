@@ -1,6 +1,6 @@
 """An office's world: the owner of a desk, contacts, two weeks of calendar, mail, files.
 
-office("train", 0).events[0].id    # "E481-207"
+office("train", 0).events[0].id    # "E481"
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def clock(half_hour: int) -> str:
 
 def made_id(letter: str, *content: object) -> str:
     """Id of an event or mail made in an episode, such as E012-345. It follows from the content, so that the order in which things are
-    made changes nothing; ids of the world begin with 100 or more."""
+    made changes nothing; ids of the world are shorter."""
     number = int.from_bytes(hashlib.sha256(canonical_json(list(content)).encode("utf-8", "replace")).digest()[:8], "big")
     return f"{letter}0{number // 1000 % 100:02}-{number % 1000:03}"
 
@@ -168,7 +168,7 @@ def office(split: SplitName, number: int) -> Office:
     """World ``number`` of a split: one owner, 5 colleagues, 3 people of another organisation; 20 to 30 meetings, about 25 mails, 16 files
     in folders and 8 attached."""
     rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(split), number, 23]))
-    ids = Ids(rng)
+    ids = Ids(rng, short=True)
     name = namer(split, 2 * number)  # ten names: more than the words of one number
     own, other = name()
     people: list[Contact] = []
@@ -178,7 +178,7 @@ def office(split: SplitName, number: int) -> Office:
         host = organisation.split()[0].lower()
         people.append(Contact(ids.new("P"), first, last, f"{first}.{last}@{host}.example".lower(), organisation))
     phone = f"555-{int(rng.integers(1000, 10000))}"
-    made = Office(people[0], ids.new("K"), phone, people[1 : 1 + COLLEAGUES], people[1 + COLLEAGUES :])
+    made = Office(people[0], Ids(rng).new("K"), phone, people[1 : 1 + COLLEAGUES], people[1 + COLLEAGUES :])
     made.titles = _mixed([f"{t} {m}" for t, m in itertools.product(TOPICS, MEETINGS)], rng)
     made.subjects = _mixed([f"{t} {s}" for t, s in itertools.product(TOPICS, SUBJECTS)], rng)
     made.names = _mixed([f"{t}-{p}.{'pdf' if p in PAPERS[:2] else 'txt'}" for t, p in itertools.product(TOPICS, PAPERS)], rng)
