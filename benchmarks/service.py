@@ -1,6 +1,6 @@
 """Customer-service worlds with scripted agent and user: turns a second on one core, snapshot and restore, memory of 1,000 episodes.
 
-    OMP_NUM_THREADS=1 python benchmarks/service.py [turnwise/Retail-v0 ...]
+OMP_NUM_THREADS=1 python benchmarks/service.py [turnwise/Retail-v0 ...]
 """
 
 from __future__ import annotations

@@ -152,7 +152,8 @@ class Spam(Gold):
     def _value(self, schema: Mapping[str, Any]) -> Any:
         if "enum" in schema:
             return schema["enum"][int(self.rng.integers(len(schema["enum"])))]
-        return [self._word()] if schema.get("type") == "array" else 1 if schema.get("type") == "integer" else self._word()
+        plain: dict[str, Any] = {"array": [self._word()], "integer": 1, "number": 1.0, "boolean": True}
+        return plain.get(str(schema.get("type")), self._word())
 
     def _word(self) -> str:
         return self.seen[int(self.rng.integers(len(self.seen)))] if self.seen else "x"

@@ -23,8 +23,8 @@ class ToolEnv(Env):
     """
 
     components: tuple[str, ...] = ("format", "executed")
-    """Names that ``weights`` may have: ``format``, 1 for a message that could be read and is not empty; ``executed``, the share of calls that ran; and what
-    ``scored`` adds."""
+    """Names that ``weights`` may have: ``format``, 1 for a message that could be read and is not empty; ``executed``, the share of calls
+    that ran; and what ``scored`` adds."""
 
     def __init__(self, tasks: TaskSet, *, dialect: str, weights: Mapping[str, float], max_turns: int) -> None:
         unknown = sorted(set(weights) - set(self.components))
