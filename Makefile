@@ -15,7 +15,7 @@ $(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Turnwise needs Python 3.11 or newer; this is " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt torch
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt -e '$(ROOT)[train,serve,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt -e '$(ROOT)[train,serve,tools,dev]'
 	touch $@
 
 train: install

@@ -10,6 +10,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/Twenty-v0", "turnwise.envs.users.twenty:Twenty", "turnwise.envs.users.twenty:MANIFEST"),
     ("turnwise/Retail-v0", "turnwise.envs.service.retail:Retail", "turnwise.envs.service.retail:MANIFEST"),
     ("turnwise/Desk-v0", "turnwise.envs.service.desk:Desk", "turnwise.envs.service.desk:MANIFEST"),
+    ("turnwise/MCP-v0", "turnwise.envs.mcp.env:MCP", "turnwise.envs.mcp.env:MANIFEST"),
     ("turnwise/Search-v0", "turnwise.envs.search.env:Search", "turnwise.envs.search.env:MANIFEST"),
     ("turnwise/Memory-v0", "turnwise.envs.memory.env:Memory", "turnwise.envs.memory.env:MANIFEST"),
     ("turnwise/Route-v0", "turnwise.envs.route.env:Route", "turnwise.envs.route.env:MANIFEST"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from ..records import canonical_json
@@ -87,3 +88,25 @@ def state_progress(done: Counter[Any], wanted: Counter[Any], *, penalty: float =
     if not total:
         return 1.0 if not wrong else -penalty * wrong
     return right / total - penalty * wrong / total
+
+
+def progress(made: Sequence[Call], wanted: Sequence[Call]) -> float:
+    """How much of the wanted calls has been made, in [0, 1]: ``match_score`` over its highest. 0 where nothing is wanted or made.
+
+    The difference between two turns is a turn reward that telescopes; calls that are not wanted take from the share of equal names.
+    """
+    if not wanted or not made:
+        return 0.0
+    score, highest = match_score(made, wanted)
+    return score / highest
+
+
+def same_answer(given: str, wanted: str) -> bool:
+    """Equal numbers ("12", "12.0"), else equal texts, but for case, the space around words and a final full stop."""
+    left, right = (" ".join(text.casefold().split()).removesuffix(".") for text in (given, wanted))
+    if left == right:
+        return True
+    try:
+        return Decimal(left) == Decimal(right)
+    except InvalidOperation:
+        return False

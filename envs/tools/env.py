@@ -11,7 +11,7 @@ from ...records import Message, Observation, Outcome, Task
 from ..base import Env, TurnResult
 from ..tasks import TaskSet
 from .dialects import DIALECTS, Said, ToolDialect, Xml, answer
-from .tool import Toolbox, ToolResult, ToolSpec
+from .tool import Toolbox, ToolResult, Tools, ToolSpec
 
 
 class ToolEnv(Env):
@@ -26,6 +26,9 @@ class ToolEnv(Env):
     """Names that ``weights`` may have: ``format``, 1 for a message that could be read and is not empty; ``executed``, the share of calls
     that ran; and what ``scored`` adds."""
 
+    rules: str = ""
+    """The episode's rules, without the tools and how they are called."""
+
     def __init__(self, tasks: TaskSet, *, dialect: str, weights: Mapping[str, float], max_turns: int) -> None:
         unknown = sorted(set(weights) - set(self.components))
         if unknown:
@@ -38,11 +41,12 @@ class ToolEnv(Env):
         self._dialect: ToolDialect | None = None
         self._toolbox: Toolbox | None = None
         self._shown: tuple[tuple[ToolSpec, ...], str] = ((), "")
+        self._toolbox: Tools | None = None
 
     # ---- what an author writes -------------------------------------------------------------------------------------
 
     def open(self, task: Task) -> tuple[object, str]:
-        """The object whose tools the agent calls, set up for ``task``, and the rules that go into the system message."""
+        """The object whose tools the agent calls (or ``Tools``), set up for ``task``, and the rules that go into the system message."""
         raise NotImplementedError(f"{type(self).__name__} must implement open(task) -> (object with tools, rules)")
 
     def scored(self, said: Said, results: Sequence[ToolResult]) -> Mapping[str, float]:
@@ -62,19 +66,25 @@ class ToolEnv(Env):
     # ---- what Env calls --------------------------------------------------------------------------------------------
 
     def start(self, task: Task) -> Observation:
-        world, rules = self.open(task)
+        world, self.rules = self.open(task)
         specs = self.attach(world)
         assert self._dialect is not None
         if self._shown[0] != specs:  # writing the signatures costs more than a turn
             self._shown = (specs, self._dialect.instructions(specs))
         return (Message(role="system", content=f"{rules}\n\n{self._shown[1]}"), *task.prompt)
+        return (Message(role="system", content=f"{self.rules}\n\n{self._dialect.instructions(specs)}"), *task.prompt)
 
     def attach(self, world: object) -> tuple[ToolSpec, ...]:
         """Call the tools of ``world`` from now on (also after ``restore``); what they are."""
-        self._toolbox = Toolbox(world)
+        self._toolbox = world if isinstance(world, Tools) else Toolbox(world)
         specs = self._toolbox.specs
         self._dialect = Xml(specs) if self._dialect_name == "xml" else DIALECTS[self._dialect_name]()
         return specs
+
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """The tools of the episode; none before the first reset."""
+        return () if self._toolbox is None else self._toolbox.specs
 
     def act(self, action: Message) -> TurnResult:
         assert self._dialect is not None

@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, TypeVar, cast, get_type_hints
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_type_hints, runtime_checkable
 
 import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -78,6 +78,18 @@ class ToolResult:
         return self.failure is None
 
 
+@runtime_checkable
+class Tools(Protocol):
+    """Tools from anywhere: what there is, and how a call is run. ``Toolbox`` makes them of Python functions."""
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]: ...
+
+    def run(self, call: ToolCall) -> ToolResult:
+        """What came of the call. What is wrong with a call is a ``ToolResult``; what is raised is the environment's fault."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Described:
     spec: ToolSpec
@@ -118,10 +130,7 @@ class Toolbox:
         raised; an exception that is no ``ToolError`` comes from the tool itself and is raised."""
         found = self._tools.get(name)
         if found is None:
-            close = difflib.get_close_matches(name[:200], self._tools, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            text = f"Error: there is no tool {name[:_MAX_SHOWN]!r}.{hint} The tools are: {', '.join(self._tools)}."
-            return ToolResult(text=text, failure="unknown_tool")
+            return no_such_tool(name, self._tools)
         described, function = found
         checked = _check(described, arguments)
         if isinstance(checked, ToolResult):
@@ -135,6 +144,15 @@ class Toolbox:
     def run(self, call: ToolCall) -> ToolResult:
         """``call`` with the fields of a message's tool call."""
         return self.call(call.name, call.arguments)
+
+
+def no_such_tool(name: str, tools: Iterable[str]) -> ToolResult:
+    """The answer to a call of a tool that there is not."""
+    known = list(tools)
+    close = difflib.get_close_matches(name[:200], known, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    text = f"Error: there is no tool {name[:_MAX_SHOWN]!r}.{hint} The tools are: {', '.join(known)}."
+    return ToolResult(text=text, failure="unknown_tool")
 
 
 def render(value: Any) -> str:
