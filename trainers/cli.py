@@ -219,10 +219,7 @@ def play(
 
     env = make(env_id, **_env_arguments(env_args))
     try:
-        tasks = env.unwrapped.tasks
-        name = split or next((s.name for s in tasks.list_splits() if s.type == "train"), tasks.list_splits()[0].name)
-        tasks.check_index(name, index)
-        asyncio.run(_play(env, tasks.get_task(name, index), None if script is None else _script_agent(env_id, script), seed))
+        asyncio.run(_play(env, _task(env, split, index), None if script is None else _script_agent(env_id, script), seed))
     finally:
         env.close()
 
@@ -245,6 +242,35 @@ def serve_retriever(
     retriever = open_retriever(corpus=corpus, index=index, skip_bad=skip_bad)
     assert retriever is not None
     serve(retriever, host, port, topk)
+
+
+@serve_app.command("mcp")
+def serve_mcp(
+    env_id: EnvId,
+    split: Annotated[str | None, typer.Option(help="Split; default a train split.")] = None,
+    index: Annotated[int, typer.Option(help="Task number.")] = 0,
+    out: Annotated[Path, typer.Option(help="File of trajectories that the episode is appended to.")] = Path("episodes.jsonl"),
+    http: Annotated[int | None, typer.Option(help="Port for streamable HTTP at /mcp; default: stdio.")] = None,
+    host: str = "127.0.0.1",
+    env_args: EnvArgs = None,
+    seed: int = 0,
+) -> None:
+    """Offer an environment's tools to an MCP client, for one episode of a task."""
+    from ..agents.mcp_server import ServedEpisode, serve
+    from ..envs.registry import make
+
+    env = make(env_id, **_env_arguments(env_args))
+    try:
+        serve(ServedEpisode(env, _task(env, split, index), seed), out, http, host)
+    finally:
+        env.close()
+
+
+def _task(env: Any, split: str | None, index: int) -> Any:
+    tasks = env.unwrapped.tasks
+    name = split or next((s.name for s in tasks.list_splits() if s.type == "train"), tasks.list_splits()[0].name)
+    tasks.check_index(name, index)
+    return tasks.get_task(name, index)
 
 
 async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:

@@ -24,8 +24,9 @@ from .session import McpSession, ServerSpec, python_path
 from .stockroom import ENV_ID, HIDDEN, StockTasks
 from .tasks import load_tasks
 
-RESERVED = frozenset(("answer", "reset", "step", "state", "close", "render", "seed", "snapshot", "restore"))
-"""Names an agent's tool may not have: what an environment does itself (OpenEnv reserves reset, step, state and close)."""
+OWN_NAMES = frozenset(("reset", "step", "state", "close", "render", "seed", "snapshot", "restore"))
+"""Names no agent's tool may have: what an environment does itself (OpenEnv reserves reset, step, state and close)."""
+RESERVED = OWN_NAMES | {"answer"}
 MAX_ARGUMENT_CHARS = 100_000
 MAX_DEPTH = 50
 DEFAULT_WEIGHTS: Mapping[str, float] = {"correctness": 1.0, "format": 0.02}
@@ -65,7 +66,7 @@ class MCP(ToolEnv):
         weights: Mapping[str, float] | None = None,
         max_turns: int = 15,
     ) -> None:
-        _need_mcp()
+        need_mcp()
         if call_timeout <= 0 or start_timeout <= 0:
             raise ValueError(f"call_timeout is {call_timeout}, start_timeout {start_timeout}; they must be positive")
         if (server is None) != isinstance(tasks, int):
@@ -263,11 +264,12 @@ def _demo() -> ServerSpec:
     return ServerSpec(command=command, env={"PYTHONPATH": python_path()})
 
 
-def _need_mcp() -> None:
+def need_mcp() -> None:
+    """Raise ``ImportError`` with what to install unless the package mcp is there."""
     from importlib.util import find_spec
 
     if find_spec("mcp") is None:
-        raise ImportError("the MCP environment needs the package mcp; pip install 'turnwise[tools]'")
+        raise ImportError("MCP needs the package mcp; pip install 'turnwise[tools]'")
 
 
 _SCRIPTS = f"{__name__.rsplit('.', 1)[0]}.scripts"

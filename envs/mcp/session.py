@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...records import Json
 from ..base import EnvFault
-from ..tools.tool import ToolResult, ToolSpec, render
+from ..tools.tool import ToolResult, ToolSpec, render, without_titles
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -228,7 +228,7 @@ class McpSession:
             for tool in page.tools:
                 if tool.name in found:
                     raise EnvFault(f"MCP server {self.server} lists {tool.name!r} twice")
-                schema = cast("dict[str, Json]", {"type": "object", "properties": {}, **tool.input_schema})
+                schema = cast("dict[str, Json]", {"type": "object", "properties": {}, **without_titles(tool.input_schema)})
                 found[tool.name] = ToolSpec(name=tool.name, description=tool.description or "", parameters=schema)
             cursor = page.next_cursor
             if not cursor:

@@ -195,21 +195,21 @@ def _describe(function: Callable[..., Any]) -> _Described:
         fields[p.name] = (hints[p.name], Field(default, description=about.get(p.name)))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     model = create_model(function.__name__, __config__=config, **fields)
-    schema = _without_titles(model.model_json_schema())
+    schema = without_titles(model.model_json_schema())
     schema.setdefault("properties", {})
     description = "\n\n".join(part for part in (doc.short_description, doc.long_description) if part)
     return _Described(ToolSpec(name=function.__name__, description=description, parameters=schema), model)
 
 
-def _without_titles(schema: Any) -> Any:
+def without_titles(schema: Any) -> Any:
     """Pydantic's titles repeat the names; a property that is itself called "title" stays."""
     if isinstance(schema, list):
-        return [_without_titles(item) for item in cast("list[Any]", schema)]
+        return [without_titles(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
     given = cast("dict[str, Any]", schema)
     return {
-        k: {name: _without_titles(v) for name, v in value.items()} if k in ("properties", "$defs") else _without_titles(value)
+        k: {name: without_titles(v) for name, v in value.items()} if k in ("properties", "$defs") else without_titles(value)
         for k, value in given.items()
         if k != "title" or not isinstance(value, str)
     }

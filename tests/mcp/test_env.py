@@ -22,6 +22,7 @@ from turnwise.envs.mcp.tasks import load_tasks
 from turnwise.envs.tools.dialects import Hermes
 from turnwise.records import Message, StopReason, ToolCall
 
+pytest.importorskip("mcp")
 WRITE = Hermes().write
 ODD = [sys.executable, str(Path(__file__).with_name("odd_server.py"))]
 SCENE = {

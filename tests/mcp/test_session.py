@@ -9,6 +9,7 @@ import pytest
 from turnwise.envs.base import EnvFault
 from turnwise.envs.mcp.session import McpSession, ServerSpec
 
+pytest.importorskip("mcp")
 ODD = [sys.executable, str(Path(__file__).with_name("odd_server.py"))]
 
 
