@@ -110,3 +110,11 @@ def same_answer(given: str, wanted: str) -> bool:
         return Decimal(left) == Decimal(right)
     except InvalidOperation:
         return False
+
+
+def missing_results(results: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The wanted results that are not among ``results``, counting how often each occurs: BFCL's response check holds where none is.
+
+    Berkeley Function Calling Leaderboard, multi-turn: ``results`` are those of all calls so far, ``wanted`` those of one turn's gold calls.
+    """
+    return list((Counter(wanted) - Counter(results)).elements())

@@ -5,7 +5,6 @@ env = MCP("uvx my-server", tasks="tasks.yaml", hidden=["reset"]); env.reset(seed
 
 from __future__ import annotations
 
-import json
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from ..tasks import TaskSet
 from ..tools.dialects import Said
 from ..tools.env import ToolEnv
 from ..tools.tool import Toolbox, ToolResult, ToolSpec, no_such_tool, tool
+from ..tools.values import read_json
 from .session import McpSession, ServerSpec, python_path
 from .stockroom import ENV_ID, HIDDEN, StockTasks
 from .tasks import load_tasks
@@ -27,8 +27,6 @@ from .tasks import load_tasks
 OWN_NAMES = frozenset(("reset", "step", "state", "close", "render", "seed", "snapshot", "restore"))
 """Names no agent's tool may have: what an environment does itself (OpenEnv reserves reset, step, state and close)."""
 RESERVED = OWN_NAMES | {"answer"}
-MAX_ARGUMENT_CHARS = 100_000
-MAX_DEPTH = 50
 DEFAULT_WEIGHTS: Mapping[str, float] = {"correctness": 1.0, "format": 0.02}
 
 
@@ -215,37 +213,11 @@ class _AgentTools:
 
 def read_arguments(text: str) -> dict[str, Any] | str:
     """The arguments of a call, fit to be sent as JSON, or what is wrong with them."""
-    if len(text) > MAX_ARGUMENT_CHARS:
-        return f"they are {len(text)} characters long, more than {MAX_ARGUMENT_CHARS}"
     try:
-        value: object = json.loads(text or "{}", parse_constant=_no_constant)
-        # Half a surrogate pair, written as an escape, would break the connection for good.
-        value = json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError) as error:
+        value = read_json(text or "{}")
+    except ValueError as error:
         return f"they are not JSON ({error})"
-    if not isinstance(value, dict):
-        return "they are not a JSON object"
-    if _depth(cast("object", value)) > MAX_DEPTH:
-        return f"they are nested more than {MAX_DEPTH} deep"
-    return cast("dict[str, Any]", value)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        children: list[object] = []
-        for item in level:
-            if isinstance(item, dict):
-                children += cast("dict[str, object]", item).values()
-            elif isinstance(item, list):
-                children += cast("list[object]", item)
-        level = children
-    return depth
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else "they are not a JSON object"
 
 
 def _holds(result: ToolResult, check: Mapping[str, Any]) -> bool:
