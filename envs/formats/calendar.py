@@ -138,7 +138,8 @@ def _add(room: Calendar, rng: np.random.Generator, spare: Titles) -> tuple[str, 
     if title is None:
         return _list(room, rng, spare)
     day = str(rng.choice(DAYS))
-    hour = int(rng.choice(room.free_hours(day)["hours"]))
+    free = cast("list[int]", room.free_hours(day)["hours"])
+    hour = free[int(rng.integers(len(free)))]
     room.add_event(title, day, hour)
     return f"Put '{title}' on {day} at {hour}.", [f"add_event(title={title!r}, day={day!r}, hour={hour})"]
 

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turnwise.rewards.tools import correctness, jaccard, match_score, tool_format
+from turnwise.rewards.tools import correctness, jaccard, match_score, progress, same_answer, tool_format
 
 WANTED = [("get_weather", {"city": "Paris", "unit": "C"}), ("book", {"id": 7})]
 MADE = [("get_weather", {"city": "Paris", "units": "C"}), ("search", {"q": "x"})]
@@ -67,3 +67,28 @@ def test_jaccard_is_symmetric(a, b):
 )
 def test_format(text, calls, response, value):
     assert tool_format(text, calls=calls, response=response) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "same"),
+    [
+        ("12", "12.0", True),
+        (" The  Answer. ", "the answer", True),
+        ("-3", "3", False),
+        ("1.5", "15", False),
+        ("nan", "nan", True),
+        ("nan", "1", False),
+        ("", "0", False),
+        ("1e3", "1000", True),
+    ],
+)
+def test_answers_are_equal_as_numbers_or_as_texts(given, wanted, same):
+    assert same_answer(given, wanted) == same
+
+
+def test_progress_is_the_match_over_its_highest():
+    gold = [("a", {"x": 1}), ("b", {})]  # highest 1 + 2 + 1 = 4
+    assert progress([], gold) == progress([("a", {})], []) == 0.0
+    assert progress([("a", {"x": 1})], gold) == pytest.approx((0.5 + 2) / 4)
+    assert progress(gold, gold) == 1.0
+    assert progress([*gold, ("c", {})], gold) == pytest.approx((2 / 3 + 3) / 4)
