@@ -165,13 +165,13 @@ class Env(gymnasium.Env[Observation, ActionLike]):
         anchor = self.anchor()
         try:
             result = self.act(message)
+            check_reward(result.reward, result.components, where=self.env_id or type(self).__name__)
+            outcome, stop = result.outcome, result.stop
+            if outcome is None and self.turn_index + 1 >= self.max_turns:
+                outcome, stop = self.outcome(), StopReason.MAX_TURNS
         except EnvFault as fault:
             return self._void(anchor, str(fault))
-        check_reward(result.reward, result.components, where=self.env_id or type(self).__name__)
         self.turn_index += 1
-        outcome, stop = result.outcome, result.stop
-        if outcome is None and self.turn_index >= self.max_turns:
-            outcome, stop = self.outcome(), StopReason.MAX_TURNS
         turn: TurnInfo = {
             "reward": result.reward,
             "components": result.components,

@@ -65,15 +65,9 @@ class AppWorldEnv(Env):
             over = bool(self._world.task_completed())
         except Exception as error:  # errors of the agent's code are in what execute returns
             raise EnvFault(f"AppWorld failed: {type(error).__name__}: {error}") from error
-        return TurnResult(observation=(Message(role="user", content=render(shown)),), outcome=self._evaluate() if over else None)
+        return TurnResult(observation=(Message(role="user", content=render(shown)),), outcome=self.outcome() if over else None)
 
     def outcome(self) -> Outcome:
-        try:
-            return self._evaluate()
-        except EnvFault as fault:
-            return Outcome.void(str(fault))
-
-    def _evaluate(self) -> Outcome:
         try:
             return Outcome(score=float(self._world.evaluate().success))
         except Exception as error:

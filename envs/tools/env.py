@@ -39,9 +39,8 @@ class ToolEnv(Env):
         self.weights = {name: weight for name, weight in weights.items() if weight}
         self._dialect_name = dialect
         self._dialect: ToolDialect | None = None
-        self._toolbox: Toolbox | None = None
-        self._shown: tuple[tuple[ToolSpec, ...], str] = ((), "")
         self._toolbox: Tools | None = None
+        self._shown: tuple[tuple[ToolSpec, ...], str] = ((), "")
 
     # ---- what an author writes -------------------------------------------------------------------------------------
 
@@ -71,8 +70,7 @@ class ToolEnv(Env):
         assert self._dialect is not None
         if self._shown[0] != specs:  # writing the signatures costs more than a turn
             self._shown = (specs, self._dialect.instructions(specs))
-        return (Message(role="system", content=f"{rules}\n\n{self._shown[1]}"), *task.prompt)
-        return (Message(role="system", content=f"{self.rules}\n\n{self._dialect.instructions(specs)}"), *task.prompt)
+        return (Message(role="system", content=f"{self.rules}\n\n{self._shown[1]}"), *task.prompt)
 
     def attach(self, world: object) -> tuple[ToolSpec, ...]:
         """Call the tools of ``world`` from now on (also after ``restore``); what they are."""
