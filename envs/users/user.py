@@ -77,15 +77,57 @@ class User(Protocol):
         ...
 
 
-_SENTENCE = re.compile(r"[^.!?\n]*[?]|[^.!?\n]+[.!\n]?")
+_BOUNDARY = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+|\n+")
 _CONFIRM = re.compile(
     r"\b(confirm|go ahead|proceed|(shall|should|may|can) i|do you (want|agree)|would you like me"
     r"|is (that|this|it) (right|correct|ok|okay|fine))\b"
 )
 _ASKS = re.compile(r"\b(please|tell|give|provide|share|need|may i have|could you|can you)\b")
+_BIDS = re.compile(r"\b(please|kindly|could you|can you|would you)\b.*\bconfirm\b|\b(reply|answer|say|type)( with)?\b[^\w]*yes\b")
+_OPEN = re.compile(
+    r"\b(how|what|where|which|who|when|why)\b[^,;:]*\b(can|may|shall|should|do you)\b|\b(can|may) i (have|get|ask|know|see)\b"
+)
+_CHOICE = re.compile(r"\bor\b|\bconfirm (your|me your|the following)\b")
 _MORE = re.compile(r"\b(anything|something) else\b|\belse\b.*\?$")
 _WAIT = re.compile(r"\b(let me|i will|i'll|i am going to|one moment|please wait|hold on|looking|checking)\b")
 _FINISHED = re.compile(r"\b(done|have|has|is now|was|were|cannot|can't|unable|not)\b")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a message in lower case; "12.50" and "a@b.com" are no ends of sentences."""
+    parts = (part.strip().rstrip("\"')]*_") for part in _BOUNDARY.split(text.lower()))
+    return [part for part in parts if part]
+
+
+def questions(text: str) -> list[str]:
+    """The sentences of a message that ask for something, with a question mark or without; not "anything else?"."""
+    return [s for s in sentences(text) if (s.endswith("?") or _ASKS.search(s)) and not _MORE.search(s)]
+
+
+def asked_for(facts: Mapping[str, Fact], text: str) -> list[str]:
+    """Names of the facts that a message asks for: one of their ``asked`` words begins a word of a question."""
+    found = questions(text)
+    return [name for name, fact in facts.items() if any(_mentions(q, word) for q in found for word in fact["asked"])]
+
+
+def asks_consent(text: str, facts: Mapping[str, Fact]) -> bool:
+    """Whether a message asks for a yes: "Shall I ...?", "Please confirm.", but not "May I have your name?" or "How can I help?".
+
+    A question that leaves a choice ("by card or voucher?") and asks for one of ``facts`` asks for the fact.
+    """
+    return any(_proposes(s, facts) for s in sentences(text))
+
+
+def _proposes(sentence: str, facts: Mapping[str, Fact]) -> bool:
+    if _MORE.search(sentence) or _OPEN.search(sentence):
+        return False
+    if not ((sentence.endswith("?") and _CONFIRM.search(sentence)) or _BIDS.search(sentence)):
+        return False
+    return not (_CHOICE.search(sentence) and asked_for(facts, sentence))
+
+
+def _mentions(sentence: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word.lower())}", sentence) is not None
 
 
 class ScriptedUser:
@@ -120,21 +162,26 @@ class ScriptedUser:
         return Reply(text=" ".join(part for part in parts if part), agreed=True)
 
     def hear(self, text: str) -> Reply:
-        lowered = text.lower()
-        sentences = [s for s in _SENTENCE.findall(lowered) if s.strip()]
-        if not sentences:
+        if not sentences(text):
             return self._lose_patience("Are you still there?")
-        questions = [s for s in sentences if s.endswith("?") or _ASKS.search(s)]
-        if any(s.endswith("?") and _CONFIRM.search(s) and not _MORE.search(s) for s in questions):
+        facts = self.facts()
+        if asks_consent(text, facts):
             return self._confirm()
-        asked = self._asked([s for s in questions if not _MORE.search(s)])
+        asked = asked_for(facts, text)
         if asked:
-            return Reply(text=" ".join(asked))
-        if any(s.endswith("?") and not _MORE.search(s) for s in questions):
+            return Reply(text=" ".join(facts[name]["say"] for name in asked))
+        if any(s.endswith("?") for s in questions(text)):
             return self._lose_patience(self._wish() if self._style % 2 else f"I am not sure what you mean. {self._wish()}")
+        lowered = text.lower()
         if _WAIT.search(lowered) and not _FINISHED.search(lowered):
             return self._lose_patience("All right.")
         return self._next()
+
+    def facts(self) -> dict[str, Fact]:
+        """What the user knows that matters to its present request, after a change of mind the new facts."""
+        request = self._goal["requests"][self._request]
+        known = {**self._goal["facts"], **request["facts"]}
+        return known | request["change"]["facts"] if self._changed and "change" in request else known
 
     def state(self) -> dict[str, Any]:
         return {"request": self._request, "changed": self._changed, "patience": self._patience, "style": self._style}
@@ -148,14 +195,6 @@ class ScriptedUser:
 
     def _wish(self) -> str:
         return self._pick(self._goal["requests"][self._request]["say"])
-
-    def _asked(self, questions: list[str]) -> list[str]:
-        """What is told in answer to these questions."""
-        request = self._goal["requests"][self._request]
-        facts = {**self._goal["facts"], **request["facts"]}
-        if self._changed and "change" in request:
-            facts |= request["change"]["facts"]
-        return [f["say"] for f in facts.values() if any(word in q for q in questions for word in f["asked"])]
 
     def _confirm(self) -> Reply:
         request = self._goal["requests"][self._request]
