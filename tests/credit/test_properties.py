@@ -24,8 +24,11 @@ CHOICES = [
     ("gtpo", {"unscored": "zero"}),
     ("gigpo", {"std": True, "cross_steps": True, "singleton": "raw"}),
     ("gigpo", {"unscored": "zero", "ddof": 0, "std": True}),
+    ("user_rl", {"turn": "r2g", "score": "r2g"}),
+    ("user_rl", {"turn": "em", "unscored": "zero", "ddof": 0}),
+    ("user_rl", {"turn": "naive", "gamma": 1.0, "singleton": "zero"}),
 ]
-"""Every estimator as published, and the six with each of their choices made otherwise."""
+"""Every estimator as published, and each of their choices made otherwise."""
 every_choice = pytest.mark.parametrize(("name", "choice"), CHOICES, ids=str)
 number = st.one_of(st.none(), st.integers(-8, 8).map(lambda n: n / 4))
 episode = st.lists(st.tuples(number, st.sampled_from(["a", "b", None])), max_size=5)
@@ -106,7 +109,7 @@ def test_numpy_and_torch_agree(name, choice, rows):
     np.testing.assert_allclose(out.numpy(), estimate(name, batch, **choice), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["grpo", "rloo", "igpo", "gtpo", "gigpo"])
+@pytest.mark.parametrize("name", ["grpo", "rloo", "igpo", "gtpo", "gigpo", "user_rl"])
 @given(rows=episodes)
 @settings(max_examples=25, deadline=None)
 def test_an_unscored_turn_changes_nothing_for_the_others(name, rows):
@@ -137,7 +140,8 @@ def test_estimating_on_numpy_loads_no_torch():
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_a_turns_reward_reaches_its_own_advantage_unsummed(name):
-    rewards = [[0.0, 0.0, 0.0], [0.5, 0.25, 0.0], [0.25, 0.0, 0.5]]
+    # the others must differ: a z-score of three values, two of them equal, says only which is the odd one
+    rewards = [[0.0, 0.0, 0.0], [0.5, 0.25, 0.5], [0.25, 0.0, 0.0]]
     anchors = [["a", "b", "c"]] * 3
     before = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], anchors=anchors))
     rewards[0] = [0.0, 0.75, 0.0]
@@ -182,10 +186,12 @@ def test_unknown_names_and_parameters_name_the_closest():
 @pytest.mark.parametrize(
     ("name", "choice"),
     [
-        *((name, {"singleton": "raww"}) for name in ("grpo", "rloo", "gtpo", "gigpo")),
-        *((name, {"unscored": "skip"}) for name in ("gtpo", "gigpo")),
+        *((name, {"singleton": "raww"}) for name in ("grpo", "rloo", "gtpo", "gigpo", "user_rl")),
+        *((name, {"unscored": "skip"}) for name in ("gtpo", "gigpo", "user_rl")),
         ("igpo", {"mode": "both"}),
         ("gtpo", {"scope": "batch"}),
+        ("user_rl", {"turn": "equal"}),
+        ("user_rl", {"score": "mean"}),
     ],
     ids=str,
 )

@@ -3,9 +3,10 @@
 TurnBatch.from_lists(...) | from_trajectories(...)  ->  estimate(name, batch, **parameters)  ->  advantage per turn
 """
 
-# Importing these two registers the built-in estimators, so nobody can take their names first.
+# Importing these registers the built-in estimators, so nobody can take their names first.
 from . import outcome as outcome
 from . import turn as turn
+from . import users as users
 from .batch import TurnBatch
 from .registry import estimate, list_estimators, register_estimator
 

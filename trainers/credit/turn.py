@@ -96,7 +96,7 @@ def _concatenate(a: Array, b: Array) -> Array:
     return np.concatenate([a, b])
 
 
-def _return_members(batch: TurnBatch, unscored: Unscored) -> Array:
+def return_members(batch: TurnBatch, unscored: Unscored) -> Array:
     """[T] whose returns enter a pool: scored turns and last turns (they hold the outcome); all turns with "zero"."""
     if unscored not in ("out", "zero"):
         raise ValueError(f"unscored is {unscored!r}; allowed: out, zero")
@@ -134,7 +134,7 @@ def gtpo(
         pool, pools, _ = _cells(batch)
     else:
         raise ValueError(f"gtpo has no scope {scope!r}; allowed: group, turn")
-    member = _return_members(batch, unscored)
+    member = return_members(batch, unscored)
     out = standardize(returns, pool, pools, member, std=True, ddof=ddof, eps=eps, floor=floor, singleton=singleton)
     return where(batch.valid[batch.episode], out, 0.0)
 
@@ -166,7 +166,7 @@ def gigpo(
     episode_part = standardize(score, batch.group, batch.num_groups, batch.valid, weights=lengths, singleton=singleton, **common)
     returns = returns_to_go(rewards, batch.offsets, gamma)
     known = batch.valid[batch.episode] & (batch.anchor >= 0)
-    member = known & _return_members(batch, unscored)
+    member = known & return_members(batch, unscored)
     anchor = where(known, batch.anchor, 0)
     step_part = standardize(returns, anchor, max(1, batch.num_anchors), member, **common)
     return to_turns(batch, episode_part) + step_weight * where(known, step_part, 0.0)
