@@ -87,7 +87,7 @@ _BIDS = re.compile(r"\b(please|kindly|could you|can you|would you)\b.*\bconfirm\
 _OPEN = re.compile(
     r"\b(how|what|where|which|who|when|why)\b[^,;:]*\b(can|may|shall|should|do you)\b|\b(can|may) i (have|get|ask|know|see)\b"
 )
-_CHOICE = re.compile(r"\bor\b|\bconfirm (your|me your|the following)\b")
+_CHOICE = re.compile(r"\bor\b|\bconfirm (your|me your|the following)\b|\bdo you want (?!(me |us )?to\b)")
 _MORE = re.compile(r"\b(anything|something) else\b|\belse\b.*\?$")
 _WAIT = re.compile(r"\b(let me|i will|i'll|i am going to|one moment|please wait|hold on|looking|checking)\b")
 _FINISHED = re.compile(r"\b(done|have|has|is now|was|were|cannot|can't|unable|not)\b")
@@ -113,7 +113,7 @@ def asked_for(facts: Mapping[str, Fact], text: str) -> list[str]:
 def asks_consent(text: str, facts: Mapping[str, Fact]) -> bool:
     """Whether a message asks for a yes: "Shall I ...?", "Please confirm.", but not "May I have your name?" or "How can I help?".
 
-    A question that leaves a choice ("by card or voucher?") and asks for one of ``facts`` asks for the fact.
+    A question that leaves a choice ("by card or voucher?", "do you want a voucher?") and asks for one of ``facts`` asks for the fact.
     """
     return any(_proposes(s, facts) for s in sentences(text))
 

@@ -81,6 +81,9 @@ def test_words_are_found_where_words_begin():
         ("Is there anything else I can confirm?", False),
         ("I can confirm that it is cancelled.", False),
         ("Do you want to pay by card or voucher?", False),
+        ("Do you want a voucher?", False),
+        ("Do you want me to cancel the order with that order number?", True),
+        ("Do you want to proceed?", True),
     ],
 )
 def test_what_asks_for_a_yes(text, consent):
