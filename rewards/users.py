@@ -1,4 +1,4 @@
-"""Rewards of agents that talk to users: UserRL's turn credits, trajectory scores and token advantages (arXiv 2509.19736).
+"""Rewards of agents that talk to users: UserRL's (arXiv 2509.19736), and what a recommendation is worth.
 
     credits = turn_credits([0.0, 0.5, 0.0, 1.0], "r2g", gamma=0.8)     # [0.912, 1.14, 0.8, 1.0]
     trajectory_score([0.0, 0.5, 0.0, 1.0], "sum")                      # 0.375
@@ -87,3 +87,21 @@ def intention(found: Sequence[int], asked: int) -> float:
     message asked for at once. Nothing found: only the cost is left. Golden: importances 3, 2, 1 asked at once, 0.6.
     """
     return max((IMPORTANCE[level] for level in found), default=0.0) - CROWDING * max(0, asked - 1)
+
+
+def instruction_following(obeyed: Sequence[bool], wanted: int) -> float:
+    """Share of an instruction to recommend ``wanted`` items that is kept: the number, and each recommended item's own conditions."""
+    return (float(len(obeyed) == wanted) + sum(obeyed)) / (1 + len(obeyed))
+
+
+def factual_consistency(right: int, made: int, needed: int) -> float:
+    """Share of claims that are right, of those made or, where fewer were made, of those needed: saying nothing is no way out."""
+    return right / max(made, needed) if made or needed else 1.0
+
+
+def relevance(liking: Sequence[float], best: float, wanted: int) -> float:
+    """Mean liking of what was recommended over the highest mean that ``wanted`` items can have (their total is ``best``), at most 1.
+
+    Items that are missing from ``wanted`` count as 0, so one good item is not worth as much as several.
+    """
+    return min(1.0, sum(liking) / best * wanted / max(wanted, len(liking))) if best > 0 else 1.0

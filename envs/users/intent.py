@@ -24,6 +24,7 @@ from ..tools.env import ToolEnv
 from ..tools.tool import ToolError, ToolResult, tool
 from .domains import DOMAINS
 from .played import user_of
+from .talk import Talk
 from .user import Fact, Goal, User, asked_for
 
 ENV_ID = "turnwise/Intent-v0"
@@ -40,15 +41,15 @@ _IDLE = (
 _NOTHING, _UNITS = (frozenset(words.split()) for words in _IDLE)
 
 
-class Desk:
+class Desk(Talk):
     """The tools, and what is known of one episode. ``data`` is the task's."""
 
     def __init__(self, user: User, data: Mapping[str, Any]) -> None:
-        self.user, self.data = user, data
+        super().__init__(user)
+        self.data = data
         self.found: set[str] = set()
         self.asked, self.new = 0, list[int]()
         """Of the present turn: how many details were asked for, and the importance of what was found."""
-        self.gone = False
         self.submitted: dict[str, str] | None = None
 
     @property
@@ -58,17 +59,6 @@ class Desk:
     @property
     def facts(self) -> dict[str, Fact]:
         return cast("Goal", self.data["user"])["requests"][0]["facts"]
-
-    @tool
-    def ask(self, question: str) -> str:
-        """Ask the user a question. A message without a call does the same.
-
-        Args:
-            question: The question, in plain words.
-        """
-        if not question.strip():
-            raise ToolError("question is empty; write what you want to know")
-        return self.say(question if "?" in question else f"{question.rstrip(' .!')}?")
 
     @tool
     def submit(self, details: dict[str, str | int | float]) -> str:
@@ -83,19 +73,14 @@ class Desk:
         self.submitted = {name: str(value) for name, value in details.items() if str(value).strip()}
         return "submitted"
 
-    def say(self, text: str) -> str:
-        if self.gone:
-            return "The user has left. Submit what you know."
-        reply = self.user.hear(text)
-        self.gone = reply.over
+    def listen(self, text: str, answer: str) -> None:
         names = asked_for(self.facts, text)
         self.asked += len(names)
         for name in names:
             level = cast("dict[str, int]", self.data["missing"]).get(name)
-            if level is not None and name not in self.found and _tells(reply.text, self.data["wanted"][name]):
+            if level is not None and name not in self.found and _tells(answer, self.data["wanted"][name]):
                 self.found.add(name)
                 self.new.append(level)
-        return f"{reply.text} (The user has left. Submit what you know.)" if reply.over else reply.text
 
 
 class Intent(ToolEnv):

@@ -126,8 +126,8 @@ def test_what_cannot_be_used_is_told():
         observation, _, terminated, _, info = env.step(text)
         assert told in observation[0].text
         assert (info["turn"]["action_valid"], terminated) == (valid, False)
-    assert "(The user has left. Submit what you know.)" in env.step("Here you are.")[0][0].text
-    assert env.step("Where?")[0][0].text == "The user has left. Submit what you know."
+    assert "(The user has left. Finish with what you know.)" in env.step("Here you are.")[0][0].text
+    assert env.step("Where?")[0][0].text == "The user has left. Finish with what you know."
     assert env.step(submit({}))[2]
     for wrong, message in (
         ({"holdout": "both"}, "allowed: entity, template"),
