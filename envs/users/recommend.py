@@ -177,9 +177,9 @@ class Recommend(ToolEnv):
         rules = (
             "Recommend items from the catalogue. Keep the user's instruction, and find out by questions what they like best among the "
             f"items that keep it. Items have {', '.join(attributes)}, price and rating. A taste that goes above all counts 3, what "
-            "somebody would rather have 2, what should be if possible 1; an item is liked by the sum of the tastes it meets. Say two true things "
-            "about every item you recommend, and predict what the user takes: of the items that keep the instruction the best liked, of "
-            "equals the cheapest, or none if they like none."
+            "somebody would rather have 2, what should be if possible 1; an item is liked by the sum of the tastes it meets. Say two "
+            "true things about every item you recommend, and predict what the user takes: of the items that keep the instruction the "
+            "best liked, of equals the cheapest, or none if they like none."
         )
         return self._shop, rules
 
