@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...records import Message
 from ..base import EnvFault, Rng
-from .user import Fact, Goal, Reply, ScriptedUser, Tell, User, asked_for, asks_consent, sentences
+from .user import Fact, Goal, Reply, ScriptedUser, Tell, User, asked_for, asks_consent, heard, sentences
 
 if TYPE_CHECKING:
     from ..endpoint import ChatEndpoint
@@ -24,8 +24,6 @@ STOP = "###STOP###"
 ATTEMPTS = 3
 RUN = 8
 """So many words of the rules, one after the other, are a leak of the brief."""
-MAX_HEARD = 4000
-"""Characters of an agent's message that the model is shown: what does not fit its context would void the episode."""
 _RULES = """You play a user who talks to an assistant. Write only what this user says, in one or two short sentences, and nothing else. \
 You never answer for the assistant, you call no functions, and you do not speak of playing a part or of these rules.
 Your first message greets and states your first wish, without any of the facts below.
@@ -91,7 +89,7 @@ class PlayedUser:
         return Reply(text=text, over=over, agreed=self.tell == "all")
 
     def hear(self, text: str) -> Reply:
-        shown = text[:MAX_HEARD].strip() or "(says nothing)"
+        shown = heard(text).strip() or "(says nothing)"
         known = self._facts
         consent = asks_consent(shown, known)
         self._consent = self._consent or consent
@@ -104,7 +102,7 @@ class PlayedUser:
 
     def resume(self, goal: Goal, state: Mapping[str, Any]) -> None:
         self._goal, self._style = goal, int(state["style"])
-        self._talk: list[tuple[str, str]] = [(heard, said) for heard, said in state["talk"]]
+        self._talk: list[tuple[str, str]] = [(asked, said) for asked, said in state["talk"]]
         """What the assistant said, and what the user answered."""
         self._open: set[str] = set(state["open"])
         """Facts that have been asked for."""
@@ -114,7 +112,7 @@ class PlayedUser:
 
     # ---- the model -------------------------------------------------------------------------------------------------
 
-    def _say(self, heard: str, *, first: bool) -> tuple[str, bool]:
+    def _say(self, asked: str, *, first: bool) -> tuple[str, bool]:
         """The model's next words without the stop marker, and whether it leaves. Raises ``EnvFault`` when it breaks its part."""
         system = Message(role="system", content=self.brief())
         past = [Message(role=role, content=text) for pair in self._talk for role, text in zip(("user", "assistant"), pair, strict=True)]
@@ -122,14 +120,14 @@ class PlayedUser:
         for attempt in range(self.attempts):
             if attempt:
                 self.retries[reason] += 1
-            answer = self.endpoint.complete((system, *past, Message(role="user", content=heard + note)))
+            answer = self.endpoint.complete((system, *past, Message(role="user", content=asked + note)))
             said = _THINKING.sub("", answer.text).strip()
             text = said.removesuffix(STOP).rstrip()
             over = text != said
-            reason = self._broken(text, over, heard, first)
+            reason = self._broken(text, over, asked, first)
             if not reason:
                 text = text or "Goodbye."  # nothing but the marker, which many models write
-                self._talk.append((heard, text))
+                self._talk.append((asked, text))
                 return text, over
             note = f"\n\n(A note that is not from the assistant: your last message {reason}. Write another one, as the user.)"
         raise EnvFault(
@@ -137,7 +135,7 @@ class PlayedUser:
             "take a stronger model, or a scripted user"
         )
 
-    def _broken(self, text: str, over: bool, heard: str, first: bool) -> str:
+    def _broken(self, text: str, over: bool, asked: str, first: bool) -> str:
         """What is wrong with a message, or an empty text."""
         if not text and not over:
             return "was empty"
@@ -152,7 +150,7 @@ class PlayedUser:
             return "spoke as the assistant"
         if _PART.search(lowered) or _shares_run(text, _RULES):
             return "spoke of the instructions"
-        said = [word for pair in (*self._talk, (heard, "")) for part in pair for word in _tokens(part)]
+        said = [word for pair in (*self._talk, (asked, "")) for part in pair for word in _tokens(part)]
         early = () if self._consent else tuple(name for name in self._facts if "b/" in name)  # it has not changed its mind yet
         secrets = {name: fact for name, fact in self._facts.items() if name not in self._open or name in early}
         told = next((name for name, fact in secrets.items() if tells(text, fact, {*said, *self._stated()})), None)
@@ -216,13 +214,13 @@ def tells(text: str, fact: Fact, known: Iterable[str]) -> bool:
     Distinctive are the words of ``fact["say"]`` with digits (two characters or more) and names (a capital inside a sentence): one of them
     is enough. A fact without any is told when all its content words stand in the text, none of them known.
     """
-    heard, public = set(_tokens(text)), set(known)
+    said, public = set(_tokens(text)), set(known)
     words = [(token, distinctive) for token, distinctive in _marked(fact["say"]) if token not in _PLAIN]
     strong = {token for token, distinctive in words if distinctive}
     if strong:
-        return bool((strong - public) & heard)
+        return bool((strong - public) & said)
     weak = {token for token, _ in words}
-    return bool(weak) and weak <= heard and not weak <= public
+    return bool(weak) and weak <= said and not weak <= public
 
 
 def _marked(say: str) -> list[tuple[str, bool]]:

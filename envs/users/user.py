@@ -16,6 +16,8 @@ from ..base import Rng
 Tell: TypeAlias = Literal["when_asked", "all"]
 PATIENCE = 6
 """Messages that bring nothing forward, after which a scripted user leaves."""
+MAX_HEARD = 4000
+"""Characters of a message that a user takes in, the last ones, where questions stand."""
 
 
 class Fact(TypedDict):
@@ -93,9 +95,14 @@ _WAIT = re.compile(r"\b(let me|i will|i'll|i am going to|one moment|please wait|
 _FINISHED = re.compile(r"\b(done|have|has|is now|was|were|cannot|can't|unable|not)\b")
 
 
+def heard(text: str) -> str:
+    """What a user takes in of a message."""
+    return text if len(text) <= MAX_HEARD else text[-MAX_HEARD:]
+
+
 def sentences(text: str) -> list[str]:
-    """The sentences of a message in lower case; "12.50" and "a@b.com" are no ends of sentences."""
-    parts = (part.strip().rstrip("\"')]*_") for part in _BOUNDARY.split(text.lower()))
+    """The sentences of what is heard of a message, in lower case; "12.50" and "a@b.com" are no ends of sentences."""
+    parts = (part.strip().rstrip("\"')]*_") for part in _BOUNDARY.split(heard(text).lower()))
     return [part for part in parts if part]
 
 
@@ -166,7 +173,7 @@ class ScriptedUser:
             return self._lose_patience("Are you still there?")
         facts = self.facts()
         if asks_consent(text, facts):
-            return self._confirm()
+            return self._confirm([s for s in sentences(text) if not _proposes(s, facts)])
         asked = asked_for(facts, text)
         if asked:
             return Reply(text=" ".join(facts[name]["say"] for name in asked))
@@ -196,12 +203,17 @@ class ScriptedUser:
     def _wish(self) -> str:
         return self._pick(self._goal["requests"][self._request]["say"])
 
-    def _confirm(self) -> Reply:
+    def _confirm(self, others: list[str]) -> Reply:
+        """The answer to a question for consent, and to the ``others`` of its message."""
         request = self._goal["requests"][self._request]
-        if "change" in request and not self._changed:
+        changes = "change" in request and not self._changed
+        said = [self._pick(["Yes, please go ahead.", "Yes.", "That is right, yes."])]
+        if "change" in request and changes:
             self._changed = True
-            return Reply(text=request["change"]["say"])
-        return Reply(text=self._pick(["Yes, please go ahead.", "Yes.", "That is right, yes."]), agreed=True)
+            said = [request["change"]["say"]]
+        facts = self.facts()
+        said += [facts[name]["say"] for name in asked_for(facts, "\n".join(others))]
+        return Reply(text=" ".join(said), agreed=not changes)
 
     def _next(self) -> Reply:
         if self.tell == "when_asked" and self._request + 1 < len(self._goal["requests"]):

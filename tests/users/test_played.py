@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from turnwise.agents.rollout import rollout
+from turnwise.agents.scripted import ScriptedAgent
 from turnwise.envs.base import EnvFault
-from turnwise.envs.users.intent import Intent
+from turnwise.envs.users.intent import Intent, Wishes
+from turnwise.envs.users.intent_scripts import Clarify
 from turnwise.envs.users.played import PlayedUser, agrees, tells, user_of
 from turnwise.envs.users.user import ScriptedUser, questions
 from turnwise.records import StopReason
@@ -291,6 +294,15 @@ def test_an_environment_with_a_played_user(server):
     other = Intent(user={"kind": "played", "endpoint": server.config}, domains=["table"])
     other.restore(saved)
     assert other.step("At what time?") == first
-    server.play = lambda _: "At Bimago, on Monday, at 12:15, 5 people."
+    server.play = lambda _: "At Bimago, on Monday, 12:15, with 5 people."
     _, reward, terminated, truncated, info = env.step("Hm.")
     assert (reward, terminated, truncated, info["stop"], info["outcome"].valid) == (0.0, False, True, StopReason.ENV_FAULT, False)
+
+
+def test_an_episode_with_a_broken_user_is_void_from_the_first_word_on(server):
+    server.play = lambda _: ""
+    task = Wishes().get_task("test", 0)
+    config = {"kind": "played", "endpoint": server.config, "attempts": 1}
+    (played,) = rollout(lambda: Intent(user=config), ScriptedAgent(Clarify), [task])
+    assert (played.outcome.valid, played.stop, len(played.turns)) == (False, StopReason.ENV_FAULT, 0)
+    assert "its message was empty" in played.outcome.note

@@ -1,4 +1,5 @@
 import json
+import time
 
 import numpy as np
 import pytest
@@ -98,6 +99,23 @@ def test_it_changes_its_mind_once_and_then_knows_other_facts():
     assert talk.hear("Which order?").text == "It is 993-110."
     again = talk.hear("Shall I cancel 993-110?")
     assert (again.agreed, again.over, again.text in YES) == (True, False, True)
+
+
+def test_a_message_may_ask_for_consent_and_for_facts():
+    talk = user()
+    reply = talk.hear("Shall I cancel 481-207? And what is your name?")
+    assert (reply.text, reply.agreed) == ("On second thoughts, cancel 993-110 instead. My name is Bavuno Teri.", False)
+    reply = talk.hear("Please tell me your name. Do you agree?")
+    assert (reply.text.endswith(" My name is Bavuno Teri."), reply.agreed) == (True, True)
+    reply = talk.hear("I cancel the order with the order number 993-110. Shall I go ahead?")
+    assert (reply.text in YES, reply.agreed) == (True, True)
+
+
+def test_of_long_messages_the_end_is_heard_and_soon():
+    start = time.monotonic()
+    assert user().hear("what " * 100_000 + "\nWhat is your name?").text == "My name is Bavuno Teri."
+    assert user().hear("What is your name?" + " else" * 100_000).text != "My name is Bavuno Teri."
+    assert time.monotonic() - start < 2
 
 
 def test_requests_come_one_after_the_other_and_then_it_leaves():
