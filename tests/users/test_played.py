@@ -204,6 +204,26 @@ def test_long_messages_are_cut_and_silence_is_told(server):
     assert server.asked[-1][-1]["content"] == "(says nothing)"
 
 
+def test_a_yes_to_something_else_is_no_consent(server):
+    user = started(server, "Yes, it came too late.", "Yes. ###STOP###")
+    assert not user.hear("Why? Was it late?").agreed
+    assert not user.hear("Shall I cancel it?").agreed  # it says yes and leaves
+
+
+def test_the_brief_keeps_to_one_paraphrase(server):
+    wishes = ["Cancel my order.", "I want to cancel an order.", "Please cancel something."]
+    goal = {**GOAL, "requests": [{**GOAL["requests"][0], "say": wishes}]}
+    seen = set()
+    for seed in range(12):
+        user = played(server, "Hi.")
+        user.begin(goal, np.random.default_rng(seed))
+        other = PlayedUser(server.config)
+        other.resume(goal, user.state())
+        assert other.brief() == user.brief()
+        seen |= {wish for wish in wishes if f"Wish 1: {wish}" in user.brief()}
+    assert seen == set(wishes)
+
+
 def test_a_state_carries_the_conversation_to_another_object(server):
     user = started(server, "It is 481-207.", "It is 481-207.")
     user.hear("Which order is it?")

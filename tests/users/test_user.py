@@ -203,3 +203,13 @@ def test_sentences_lose_no_word(text):
 def test_there_are_two_ways_to_tell():
     with pytest.raises(ValueError, match="allowed: when_asked, all"):
         ScriptedUser("never")
+
+
+def test_every_request_may_have_its_change_of_mind():
+    goal = {**GOAL, "requests": [GOAL["requests"][0]] * 2}
+    talk = user(goal)
+    for _ in range(2):
+        assert not talk.hear("Shall I cancel 481-207?").agreed
+        assert talk.hear("Which order?").text == "It is 993-110."
+        assert talk.hear("Shall I cancel 993-110?").agreed
+        talk.hear("Done.")
