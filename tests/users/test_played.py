@@ -1,6 +1,7 @@
 """Users played by models, against a real chat server that keeps to its part, or does not."""
 
 import json
+import pickle
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -311,7 +312,7 @@ def test_an_environment_with_a_played_user(server):
     assert (observation[0].text, reward) == ("At Bimago.", 1.0)
     saved = env.snapshot()
     first = env.step("At what time?")
-    other = Intent(user={"kind": "played", "endpoint": server.config}, domains=["table"])
+    other = pickle.loads(pickle.dumps(Intent(user={"kind": "played", "endpoint": server.config}, domains=["table"])))
     other.restore(saved)
     assert other.step("At what time?") == first
     server.play = lambda _: "At Bimago, on Monday, 12:15, with 5 people."
