@@ -273,6 +273,8 @@ def _workers(env: Any, call_timeout: float | None) -> Workers:
 
     if call_timeout is not None:
         return "threads"
+    if getattr(env.unwrapped, "waits", False):
+        return "threads"
     env_id = getattr(env.unwrapped, "env_id", "")  # empty for one that is not registered: it has no manifest
     if not env_id:
         return "inline"

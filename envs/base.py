@@ -101,6 +101,8 @@ class Env(gymnasium.Env[Observation, ActionLike]):
 
     env_id: str = ""
     """Set by the registry."""
+    waits: bool = False
+    """Whether steps wait for something outside, such as a model: rollouts then run them in threads."""
 
     def __init__(self, tasks: TaskSet, *, max_turns: int = 10) -> None:
         if max_turns < 1:

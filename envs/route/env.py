@@ -74,6 +74,7 @@ class Route(Env):
         self.weights = {name: weight for name, weight in weights.items() if weight}
         self.metric, self.format_gate = metric, format_gate
         self._own = None if models is None else endpoint_models(models)
+        self.waits = models is not None
         self._models: dict[str, RoutedModel] = {}
         self._wanted: list[str] = []
         self._answers: list[str] = []

@@ -6,6 +6,7 @@ env = Desk(); observation, _ = env.reset(seed=0); env.step("Please tell me your 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..base import Manifest
 from ..scripts import ECHO, NULL
@@ -37,7 +38,7 @@ class Desk(ServiceEnv):
 
     Actions: calls of 24 tools, or text to the user. Observations: results, or what the user says. Rewards, outcome and
     end: see ``ServiceEnv``. Arguments: ``tasks`` per split, ``requests`` per conversation (1 to 3), ``user`` ("scripted"; "told":
-    the user says everything at once and agrees in advance; or a ``User``), ``identity`` ("mixed": the session is opened
+    the user says everything at once and agrees in advance; or what ``user_of`` takes), ``identity`` ("mixed": the session is opened
     by code or by email and phone number; "number": by code),
     ``holdout`` ("entity" or "template"), ``templates`` to restrict the kinds of request, ``minds`` (chance of a change of mind),
     ``instructions`` in place of policy and signatures, ``dialect``, ``weights``, ``correctness_range``, ``max_turns``. Version 0.
@@ -54,7 +55,7 @@ class Desk(ServiceEnv):
         *,
         tasks: int | Mapping[str, int] = 1000,
         requests: int = 1,
-        user: str | User = "scripted",
+        user: str | Mapping[str, Any] | User = "scripted",
         identity: Identity = "mixed",
         holdout: Holdout = "entity",
         templates: Sequence[str] | None = None,

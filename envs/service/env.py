@@ -20,12 +20,12 @@ from ..tools.database import Change, Database, Rows, changes
 from ..tools.dialects import Said
 from ..tools.env import ToolEnv
 from ..tools.tool import ToolResult
-from ..users.user import Goal, ScriptedUser, Tell, User
+from ..users.played import user_of
+from ..users.user import Goal, ScriptedUser, User
 from .tasks import ServiceTasks
 from .world import ServiceWorld, expected_changes
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {"progress": 0.5, "correctness": 0.5, "violations": 0.2}
-TELLS: Mapping[str, Tell] = {"scripted": "when_asked", "told": "all"}
 MAX_STATEMENT = 600
 """Characters of a message in which required information counts: dumping whole results is no answer."""
 WORST_PROGRESS = -1.0
@@ -52,21 +52,19 @@ class ServiceEnv(ToolEnv):
         self,
         tasks: ServiceTasks,
         *,
-        user: str | User = "scripted",
+        user: str | Mapping[str, Any] | User = "scripted",
         instructions: str | None = None,
         dialect: str,
         weights: Mapping[str, float] | None,
         correctness_range: Sequence[float],
         max_turns: int,
     ) -> None:
-        if isinstance(user, str) and user not in TELLS:
-            raise ValueError(f"user is {user!r}; allowed: {', '.join(TELLS)}, or an object with begin, hear, state and resume")
         low, high = correctness_range
         if not low < high:
             raise ValueError(f"correctness_range is {low} to {high}; the second must be larger (ToolRL: -3 and 3)")
         super().__init__(tasks, dialect=dialect, weights=DEFAULT_WEIGHTS if weights is None else weights, max_turns=max_turns)
-        self.user: User = ScriptedUser(TELLS[user]) if isinstance(user, str) else user
-        self._asks_consent = user != "told"
+        self.user: User = user_of(user)
+        self.waits = not isinstance(self.user, ScriptedUser)
         self.instructions = instructions
         self._width = high - low
         self._tasks = tasks
@@ -97,7 +95,7 @@ class ServiceEnv(ToolEnv):
         gold = [cast("list[Any]", task.data["find"]), *(c for s in task.data["steps"] for c in (*s["reads"], *s["writes"]))]
         self._begin([(str(name), arguments) for name, arguments in gold], expected_changes(self._world.db, task.data["edits"]), rows)
         self._needed = [str(text) for step in task.data["steps"] for text in step["inform"]]
-        rules = f"{self.policy}\n{self.consent_rule}" if self._asks_consent else self.policy
+        rules = f"{self.policy}\n{self.consent_rule}" if self.user.tell == "when_asked" else self.policy
         return self._world, rules
 
     def _begin(self, gold: Sequence[Call], wanted: Counter[Change], rows: Rows) -> None:

@@ -333,7 +333,7 @@ class Retail(ServiceEnv):
 
     Actions: calls of 17 tools, or text to the customer. Observations: results, or what the customer says. Rewards, outcome and
     end: see ``ServiceEnv``. Arguments: ``tasks`` per split, ``requests`` per conversation (1 to 3), ``user`` ("scripted"; "told":
-    the customer says everything at once and agrees in advance; or a ``User``), ``identity`` ("mixed": the customer is
+    the customer says everything at once and agrees in advance; or what ``user_of`` takes), ``identity`` ("mixed": the customer is
     found by email, name or number; "number": by number),
     ``holdout`` ("entity" or "template"), ``templates`` to restrict the kinds of request, ``minds`` (chance of a change of mind),
     ``instructions`` in place of policy and signatures, ``dialect``, ``weights``, ``correctness_range``, ``max_turns``. Version 0.
@@ -346,7 +346,7 @@ class Retail(ServiceEnv):
         *,
         tasks: int | Mapping[str, int] = 1000,
         requests: int = 1,
-        user: str | User = "scripted",
+        user: str | Mapping[str, Any] | User = "scripted",
         identity: Identity = "mixed",
         holdout: Holdout = "entity",
         templates: Sequence[str] | None = None,

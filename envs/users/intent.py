@@ -25,7 +25,7 @@ from ..tools.tool import ToolError, ToolResult, tool
 from .domains import DOMAINS
 from .played import user_of
 from .talk import Talk
-from .user import Fact, Goal, User, asked_for
+from .user import Fact, Goal, ScriptedUser, User, asked_for
 
 ENV_ID = "turnwise/Intent-v0"
 Holdout: TypeAlias = Literal["entity", "template"]
@@ -115,6 +115,7 @@ class Intent(ToolEnv):
             max_turns=max_turns,
         )
         self._user = user_of(user)
+        self.waits = not isinstance(self._user, ScriptedUser)
         self._desk = Desk(self._user, {})
 
     def start(self, task: Task) -> Observation:

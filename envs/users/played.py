@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...records import Message
 from ..base import EnvFault, Rng
@@ -179,17 +179,25 @@ class PlayedUser:
         return "\n".join(lines)
 
 
-def user_of(config: str | Mapping[str, Any]) -> User:
-    """The user that an environment's argument names.
+def user_of(config: str | Mapping[str, Any] | User) -> User:
+    """The user that an environment's argument names, or is.
 
-    "scripted"; {"kind": "scripted", "tell": "when_asked" or "all"}; {"kind": "played", "endpoint": {"url": ..., "model": ...}, "tell": ...,
+    "scripted"; "told", a scripted one that says everything at once and agrees in advance; {"kind": "scripted", "tell":
+    "when_asked" or "all"}; {"kind": "played", "endpoint": {"url": ..., "model": ...}, "tell": ...,
     "attempts": ...}. Raises ``ValueError`` for unknown kinds, and for unknown or missing keys by their names.
     """
-    given: Mapping[str, Any] = {"kind": config} if isinstance(config, str) else config
+    if config == "told":
+        config = {"kind": "scripted", "tell": "all"}
+    given: Any = {"kind": config} if isinstance(config, str) else config
+    if callable(getattr(given, "hear", None)):
+        return cast("User", given)
+    if not isinstance(given, Mapping):
+        raise ValueError(f"user is {config!r}; allowed: scripted, told, a mapping, or an object with begin, hear, state and resume")
+    given = cast("Mapping[str, Any]", given)
     allowed = {"scripted": ("kind", "tell"), "played": ("kind", "endpoint", "tell", "attempts")}
     kind = given.get("kind")
     if kind not in allowed:
-        raise ValueError(f"user is {config!r}; its kind is one of: {', '.join(allowed)}")
+        raise ValueError(f"user is {config!r}; allowed: scripted, told, or a mapping with kind {' or '.join(allowed)}")
     unknown = sorted(set(given) - set(allowed[kind]))
     if unknown:
         raise ValueError(f"user: unknown keys {unknown} of a {kind} user; allowed: {', '.join(allowed[kind])}")

@@ -27,7 +27,7 @@ from ..tools.tool import ToolError, ToolResult, tool
 from .catalogue import BOUNDS, KINDS, STRENGTHS, Catalogue, Item, Value, best_liking, catalogue, choice, liking, obeys
 from .played import user_of
 from .talk import Talk
-from .user import Fact, Goal, User, asked_for
+from .user import Fact, Goal, ScriptedUser, User, asked_for
 
 ENV_ID = "turnwise/Recommend-v0"
 Combine: TypeAlias = Literal["product", "mean"]
@@ -162,6 +162,7 @@ class Recommend(ToolEnv):
         )
         self.combine: Combine = combine
         self._user = user_of(user)
+        self.waits = not isinstance(self._user, ScriptedUser)
         self._shop = Shop(self._user, {}, {})
         self._before = 0.0
 

@@ -60,7 +60,12 @@ class Reply:
 
 
 class User(Protocol):
-    """Somebody to talk to. One object serves one episode at a time; ``state`` and ``resume`` carry it to another."""
+    """Somebody to talk to. One object serves one episode at a time; ``state`` and ``resume`` carry it to another.
+
+    ``tell`` "all": the first message holds everything and agrees in advance.
+    """
+
+    tell: Tell
 
     def begin(self, goal: Goal, rng: Rng) -> Reply:
         """The first words."""

@@ -168,3 +168,11 @@ def test_ctrl_c_hands_over_the_finished_episodes():
     with pytest.raises(RolloutInterrupted) as caught:
         rollout(Guess, Interrupts("x"), TASKS, concurrency=1)
     assert [t.task.id for t in caught.value.finished] == ["t0", "t1"]
+
+
+def test_environments_that_wait_for_a_model_run_in_threads():
+    from turnwise.agents.rollout import _workers
+    from turnwise.envs.service.retail import Retail
+
+    played = {"kind": "played", "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"}}
+    assert [_workers(Retail(user=user), None) for user in ("scripted", "told", played)] == ["inline", "inline", "threads"]

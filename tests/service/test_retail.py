@@ -237,7 +237,8 @@ def test_templates_are_held_out():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"user": "alien"}, "allowed: scripted, told"),
+        ({"user": "alien"}, "allowed: scripted, told, or a mapping"),
+        ({"user": {"kind": "scripted", "tel": "all"}}, "unknown keys"),
         ({"requests": 4}, "allowed: 1 to 3"),
         ({"holdout": "time"}, "allowed: entity, template"),
         ({"templates": ["cancle"]}, "there is no template 'cancle'; allowed: cancel,"),

@@ -282,8 +282,9 @@ def test_users_by_their_settings(server):
     user = user_of({"kind": "played", "endpoint": server.config, "attempts": 5})
     assert (user.attempts, user.endpoint.model) == (5, "m")
     for wrong, message in (
-        ("real", "user is 'real'; its kind is one of: scripted, played"),
-        ({"tell": "all"}, "its kind is one of"),
+        ("real", "user is 'real'; allowed: scripted, told, or a mapping with kind scripted or played"),
+        (7, "or an object with begin, hear, state and resume"),
+        ({"tell": "all"}, "or a mapping with kind"),
         ({"kind": "scripted", "endpoint": {}}, r"unknown keys \['endpoint'\] of a scripted user; allowed: kind, tell"),
         ({"kind": "played"}, 'needs "endpoint"'),
         ({"kind": "played", "endpoint": {"ulr": "x"}}, "unknown keys \\['ulr'\\], missing keys \\['url', 'model'\\]"),
