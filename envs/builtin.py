@@ -9,6 +9,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/KeyDoor-v0", "turnwise.envs.key_door:KeyDoor", "turnwise.envs.key_door:MANIFEST"),
     ("turnwise/Twenty-v0", "turnwise.envs.users.twenty:Twenty", "turnwise.envs.users.twenty:MANIFEST"),
     ("turnwise/Retail-v0", "turnwise.envs.service.retail:Retail", "turnwise.envs.service.retail:MANIFEST"),
+    ("turnwise/Airline-v0", "turnwise.envs.service.airline:Airline", "turnwise.envs.service.airline:MANIFEST"),
     ("turnwise/Desk-v0", "turnwise.envs.service.desk:Desk", "turnwise.envs.service.desk:MANIFEST"),
     ("turnwise/MCP-v0", "turnwise.envs.mcp.env:MCP", "turnwise.envs.mcp.env:MANIFEST"),
     ("turnwise/BFCL-v0", "turnwise.envs.formats.bfcl:BFCL", "turnwise.envs.formats.bfcl:MANIFEST"),

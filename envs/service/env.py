@@ -94,6 +94,7 @@ class ServiceEnv(ToolEnv):
             self._world = self.make_world(self._world.db)
         gold = [cast("list[Any]", task.data["find"]), *(c for s in task.data["steps"] for c in (*s["reads"], *s["writes"]))]
         self._begin([(str(name), arguments) for name, arguments in gold], expected_changes(self._world.db, task.data["edits"]), rows)
+        self._writes = self._world.db.writes  # restored just now: nothing has changed
         self._needed = [str(text) for step in task.data["steps"] for text in step["inform"]]
         rules = f"{self.policy}\n{self.consent_rule}" if self.user.tell == "when_asked" else self.policy
         return self._world, rules

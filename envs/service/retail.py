@@ -15,8 +15,7 @@ from ..tools.tool import ToolError, tool
 from ..users.user import User
 from .env import ServiceEnv
 from .retail_tasks import RetailTasks
-from .retail_world import money
-from .tasks import Holdout, Identity
+from .tasks import Holdout, Identity, money
 from .world import ServiceWorld
 
 POLICY = """You are the customer service agent of an online shop. You know nothing but what the functions return and the customer says.

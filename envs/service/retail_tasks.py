@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ..search.world import SplitName
 from ..tools.database import Rows
 from ..users.user import Change, Fact
-from .retail_world import CITIES, PRODUCTS, REASONS, STATUSES, STREETS, Customer, Item, Method, Order, Shop, money, shop, shop_database
-from .tasks import Case, Draft, GoldCall, ServiceTasks, Template, fact
+from .retail_world import CITIES, PRODUCTS, REASONS, STATUSES, STREETS, Customer, Item, Method, Order, Shop, shop, shop_database
+from .tasks import Case, Draft, GoldCall, ServiceTasks, Template, fact, money
 from .world import Edit
 
 ENV_ID = "turnwise/Retail-v0"

@@ -98,11 +98,6 @@ class Shop:
     customers: list[Customer] = field(default_factory=list[Customer])
 
 
-def money(cents: int) -> str:
-    """12.50"""
-    return f"{cents / 100:.2f}"
-
-
 @lru_cache(maxsize=256)
 def shop(split: SplitName, number: int) -> Shop:
     """World ``number`` of a split: eight customers, each with orders of every status, and a catalogue of 60 items."""

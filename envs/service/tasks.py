@@ -82,6 +82,11 @@ def namer(split: SplitName, number: int) -> Callable[[], tuple[str, str]]:
     return lambda: (word(split, next(words), 1), word(split, next(words), 1))
 
 
+def money(cents: int) -> str:
+    """12.50"""
+    return f"{cents / 100:.2f}"
+
+
 Template: TypeAlias = Callable[[Any], Draft | None]
 """Case -> a request, or None when this customer has nothing that fits."""
 

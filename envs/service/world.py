@@ -20,6 +20,7 @@ Edit: TypeAlias = Mapping[str, Any]
 """One expected change: {"table", "insert": row}, {"table", "delete": where}, {"table", "where", "set": values} or {..., "add": amounts}."""
 Violation: TypeAlias = (
     Literal["not identified", "second customer", "other customer", "no consent", "payment"]
+    | Literal["cancellation", "basic economy", "bags", "compensation"]
     | Literal["outside hours", "double booking", "not the organiser", "confidential", "permanent deletion"]
 )
 TRANSFERS = "CREATE TABLE transfers (about TEXT NOT NULL, reason TEXT NOT NULL);"
