@@ -28,12 +28,18 @@ quick: install
 test: install system check
 	cd $(ROOT) && $(BIN)/python -m pytest -n 2
 
-# Chromium draws the report in the tests. Without root nothing is installed; those tests then say what is missing.
+# Chromium draws the report in the tests; agents' code runs in bubblewrap; gcc, node and perl are languages of turnwise/Code-v0.
+# Without root nothing is installed; the tests then say what is missing.
+SYSTEM := chromium:chromium bwrap:bubblewrap python3:python3 gcc:gcc node:nodejs perl:perl
+
 system:
-	@if command -v chromium >/dev/null; then :; \
+	@missing=""; for pair in $(SYSTEM); do \
+	  PATH=/usr/local/bin:/usr/bin:/bin command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	else echo "chromium is missing: the tests that open the report in a browser are skipped; install Debian's package chromium"; fi
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing libc6-dev >/dev/null; \
+	else echo "missing:$$missing; the tests that need them are skipped; install these Debian packages"; fi
 
 check: install
 	cd $(ROOT) && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright --pythonpath $(BIN)/python

@@ -15,6 +15,30 @@ from .process import DriverSandbox
 BACKENDS = ("auto", "bubblewrap", "docker", "local")
 
 
+def choose_backend(backend: str = "auto", image: str = DEFAULT_IMAGE) -> str:
+    """The backend that "auto" means here, or the one asked for. Each is tried once per process, with a real call.
+
+    Raises ``SandboxUnavailable`` with what was tried and how to get it; ``ValueError`` for an unknown backend.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown sandbox backend {backend!r}; allowed: {', '.join(BACKENDS)}")
+    if backend == "local":
+        return backend
+    probes: dict[str, Callable[[], str]] = {"bubblewrap": probe_bubblewrap, "docker": lambda: probe_docker(image)}
+    tried: list[str] = []
+    for name, probe in probes.items():
+        if backend in ("auto", name):
+            problem = probe()
+            if not problem:
+                return name
+            tried.append(f"{name}: {problem}")
+    raise SandboxUnavailable(
+        "there is no sandbox on this machine, and code of an agent is never run without one.\n  "
+        + "\n  ".join(tried)
+        + '\nInstall one of them; or, only for code you trust, ask for backend="local", which protects nothing.'
+    )
+
+
 def make_sandbox(
     backend: str = "auto", *, limits: Limits | None = None, files: Mapping[str, bytes] | None = None, image: str = DEFAULT_IMAGE
 ) -> DriverSandbox:
@@ -22,26 +46,10 @@ def make_sandbox(
 
     ``backend``: "bubblewrap"; "docker" (a container of ``image``, which needs ``python3``); "auto", the first of these that works;
     "local", which is no sandbox: code runs as the caller, for code one trusts. ``files`` are put into the work folder.
-    Raises ``SandboxUnavailable`` with what was tried and how to get it; ``ValueError`` for an unknown backend.
+    Raises what ``choose_backend`` does.
     """
     limits, files = limits or Limits(), files or {}
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown sandbox backend {backend!r}; allowed: {', '.join(BACKENDS)}")
-    if backend == "local":
-        return local(limits, files)
-    makers: dict[str, tuple[Callable[[], str], Callable[[], DriverSandbox]]] = {
-        "bubblewrap": (probe_bubblewrap, lambda: bubblewrap(limits, files)),
-        "docker": (lambda: probe_docker(image), lambda: docker(limits, files, image)),
-    }
-    tried: list[str] = []
-    for name, (probe, make) in makers.items():
-        if backend in ("auto", name):
-            problem = probe()
-            if not problem:
-                return make()
-            tried.append(f"{name}: {problem}")
-    raise SandboxUnavailable(
-        "there is no sandbox on this machine, and code of an agent is never run without one.\n  "
-        + "\n  ".join(tried)
-        + '\nInstall one of them; or, only for code you trust, ask for backend="local", which protects nothing.'
-    )
+    chosen = choose_backend(backend, image)
+    if chosen == "docker":
+        return docker(limits, files, image)
+    return bubblewrap(limits, files) if chosen == "bubblewrap" else local(limits, files)
