@@ -113,7 +113,7 @@ class Code(ToolEnv):
     def scored(self, said: Said, results: Sequence[ToolResult]) -> Mapping[str, float]:
         missing = self.turn_index == 0 and not said.calls
         wrong = any(result.failure in ("unknown_tool", "invalid_arguments") for result in results)
-        return {"violation": -float(bool(said.problem) or missing or wrong)}
+        return {"violation": -1.0 if said.problem or missing or wrong else 0.0}
 
     def verdict(self) -> Outcome | None:
         world = self._world
