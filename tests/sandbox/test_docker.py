@@ -35,7 +35,10 @@ def box():
         ("import os\nos.kill(1, 9); os._exit(3)", "exit code 3"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "took longer than 3 s"),
         (
-            "import os\nfor n in range(100):\n  try: os.write(os.open(f'/proc/1/fd/{n}', os.O_WRONLY), b'\\xff' * 99)\n  except OSError: pass",
+            (
+                "import os\nfor n in range(9):\n  try: os.write(os.open(f'/proc/1/fd/{n}', 1), b'\\xff' * 99)\n  except OSError: pass",
+                "gone",
+            ),
             "gone",
         ),
         ("for n in range(10**6): open(f'f{n}', 'w').close()", "more than 500 files"),
