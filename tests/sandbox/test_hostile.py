@@ -96,6 +96,25 @@ def test_hostile_code_is_contained_and_the_next_call_works(box, name):
     works(box)
 
 
+def test_the_number_of_processes_is_limited(box):
+    box.python("import os\nos._exit(0)")
+    code = """
+import os, time
+n = 0
+try:
+    while n < 100:
+        if os.fork() == 0:
+            time.sleep(60)
+        n += 1
+except OSError as error:
+    print(type(error).__name__, n)
+os._exit(0)
+"""
+    assert box.python(code).output == b""  # what is buffered dies with the process
+    assert box.python(code.replace("n)\nos._exit", "n, flush=True)\nos._exit")).output == b"BlockingIOError 22\n"  # 24 with two more
+    works(box)
+
+
 def test_the_parent_cannot_be_killed(box):
     box.python("kept = 1")
     result = box.python(
