@@ -229,6 +229,7 @@ class Driver:
         os.set_blocking(feed, False)
         pending, fed = memoryview(stdin), False
         flags, deadline, status = 0, time.monotonic() + limits["timeout"], None
+        pause = 0.0001
         while not flags and status is None:
             waiting = [s.fd for s in (out, err) if s.open]
             if not waiting and (status := self.ended(pid)) is not None:
@@ -236,7 +237,7 @@ class Driver:
             if not pending and not fed:
                 os.close(feed)
                 fed = True
-            pause = TICK if waiting or pending else 0.002
+            pause = TICK if waiting or pending else min(TICK, 2 * pause)  # both outputs closed: the end is near, mostly
             readable, writable, _ = select.select([*waiting, self.control], [feed] if pending else [], [], pause)
             if writable:
                 try:
@@ -259,18 +260,22 @@ class Driver:
         return status, flags, output, total, errors, errors_total
 
     def ended(self, pid: int) -> int | None:
-        found, status = os.waitpid(pid, os.WNOHANG)
+        try:
+            found, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # collected with the orphans of a command
+            return -9
         return os.waitstatus_to_exitcode(status) if found else None
 
     def reap(self, pid: int, wait: bool) -> int:
         """The exit code of a child that is to be gone; ``wait``: it seems to end by itself."""
-        for _ in range(20 if wait else 0):
+        for step in range(400):
             status = self.ended(pid)
             if status is not None:
                 return status
-            time.sleep(0.005)
-        os.kill(pid, SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if step == (20 if wait else 0):
+                os.kill(pid, SIGKILL)
+            time.sleep(0.005 if wait else 0.0005)
+        raise OSError(0, "a killed process does not end")
 
     def watch(self, readable: list[int], deadline: float, limits: Limits, streams: tuple[Stream, ...]) -> int:
         """Read what came; the flag of what went wrong, or 0."""

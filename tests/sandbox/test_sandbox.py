@@ -75,6 +75,15 @@ def test_commands_run_to_their_end(box):
     assert box.python("x").output == b"1\n"  # the interpreter outlives commands
 
 
+def test_an_interpreter_that_ends_during_a_command_is_told(box):
+    box.python("import os, threading, time\nthreading.Thread(target=lambda: (time.sleep(0.2), os._exit(5))).start()")
+    assert box.exec(["sleep", "0.5"]).ok
+    result = box.python("1")
+    assert "all variables are gone" in result.problem
+    assert box.python("print(open('data/a.txt').read())").output == b"one\ntwo\n\n"
+    assert box.starts == 1
+
+
 def test_a_closed_sandbox_says_so(box):
     box.python("1")
     box.close()
