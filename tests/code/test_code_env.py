@@ -135,8 +135,8 @@ def test_the_gold_agent_wins_in_every_dialect(dialect, holdout):
 def test_the_gold_agent_wins_a_thousand_tasks_and_bad_agents_none():
     tasks = Code().tasks.get_task_range("test", 0, 1000)
     assert all(t.outcome.score == 1.0 for t in rollout(Code, ScriptedAgent(Gold), tasks, concurrency=2))
-    for bad in (Null, Echo, Guess, Spam):
-        assert sum(t.outcome.score for t in rollout(Code, ScriptedAgent(bad), tasks, concurrency=2)) == 0
+    for bad, count in ((Null, 1000), (Echo, 1000), (Guess, 1000), (Spam, 100)):  # spam runs code, so a thousand take minutes
+        assert sum(t.outcome.score for t in rollout(Code, ScriptedAgent(bad), tasks[:count], concurrency=2)) == 0
 
 
 @pytest.mark.parametrize("bad", [Null, Echo, Guess, Spam, Look, Claim, RandomCode])
@@ -219,12 +219,6 @@ def test_wrong_arguments_are_told():
     ):
         with pytest.raises(ValueError, match=message):
             Code(**wrong)
-
-
-@pytest.mark.slow
-def test_the_contract_is_kept():
-    report = check_env("turnwise/Code-v0")
-    assert report.ok, str(report)
 
 
 @pytest.mark.slow
