@@ -52,17 +52,35 @@ def main() -> None:
 
 
 @app.command()
-def envs() -> None:
-    """List the registered environments."""
-    from ..envs.registry import list_envs, manifest
+def envs(
+    env_id: Annotated[str | None, typer.Argument(help="Only this one, with its arguments, rewards and scripts.")] = None,
+) -> None:
+    """List the registered environments, or describe one."""
+    import inspect
 
-    table = Table(Column("id", no_wrap=True), "turns", "scripts", "capabilities", "description")
-    for env_id in list_envs():
-        m = manifest(env_id)
-        flags = ("anchors", "potentials", "snapshots", "images", "tools", "network", "sandbox")
-        able = ", ".join(name for name in flags if getattr(m, name))
-        table.add_row(env_id, str(m.max_turns), ", ".join(m.scripts), able, m.description)
+    from ..envs.registry import list_envs, make, manifest
+
+    if env_id is not None:
+        m, console = manifest(env_id), Console()
+        env = make(env_id).unwrapped
+        env.close()
+        bases = list(type(env).__mro__)
+        own = [cls for cls in bases[: next(i for i, cls in enumerate(bases) if cls.__name__ in ("ToolEnv", "Env"))] if cls.__doc__]
+        console.print(f"{env_id}\n", markup=False)
+        for cls in own:
+            console.print(f"{inspect.getdoc(cls)}\n", markup=False, soft_wrap=True)
+        console.print(f"at most {m.max_turns} turns; scripts: {', '.join(m.scripts)}", markup=False)
+        console.print(f"offers: {', '.join(f for f in FLAGS if getattr(m, f)) or 'nothing optional'}", markup=False)
+        return
+    table = Table(Column("id", no_wrap=True), Column("turns", justify="right"), "description")
+    for name in list_envs():
+        m = manifest(name)
+        table.add_row(name, str(m.max_turns), m.description)
     Console().print(table)
+    Console().print("turnwise envs ID describes one: arguments, rewards, scripts")
+
+
+FLAGS = ("anchors", "potentials", "snapshots", "images", "tools", "network", "sandbox")
 
 
 @app.command()

@@ -61,6 +61,8 @@ def test_the_command_loads_no_torch():
 
 def test_environments_are_listed_checked_played_and_evaluated(tmp_path):
     assert "turnwise/GuessNumber-v0" in turnwise("envs").stdout
+    described = turnwise("envs", "turnwise/Twenty-v0").stdout
+    assert all(part in described for part in ("Find out which of", "at most 25 turns", "hack_spam", "snapshots"))
     checked = turnwise("check", "turnwise/GuessNumber-v0")
     assert checked.returncode == 0
     assert checked.stdout.count("ok  ") == 17
