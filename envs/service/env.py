@@ -15,6 +15,8 @@ from typing import Any, cast
 
 from ...records import Message, Observation, Outcome, Task, canonical_json
 from ...rewards.tools import Call, match_score, state_progress
+from ..base import Manifest
+from ..scripts import ECHO, NULL
 from ..search.world import SplitName
 from ..tools.database import Change, Database, Rows, changes
 from ..tools.dialects import Said
@@ -22,7 +24,7 @@ from ..tools.env import ToolEnv
 from ..tools.tool import ToolResult
 from ..users.played import user_of
 from ..users.user import Goal, ScriptedUser, User
-from .tasks import ServiceTasks
+from .tasks import Holdout, Identity, ServiceTasks
 from .world import ServiceWorld, expected_changes
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {"progress": 0.5, "correctness": 0.5, "violations": 0.2}
@@ -41,7 +43,17 @@ class ServiceEnv(ToolEnv):
     required information given; ``executed`` and ``format``. Outcome (tau-bench, arXiv 2406.12045): 1 if the rows equal the
     expected ones, all required information was said and no rule of the policy was broken, else 0; an episode cut off scores 0.
     End: the user leaves, or the conversation is handed over.
+
+    Arguments: ``tasks`` per split, ``requests`` per conversation (1 to 3), ``user`` ("scripted"; "told": says everything at once and
+    agrees in advance; or what ``user_of`` takes), ``identity`` ("mixed": people say who they are in several ways; "number": by number),
+    ``holdout`` ("entity" or "template"), ``templates`` to restrict the kinds of request, ``minds`` (chance of a change of mind),
+    ``instructions`` in place of policy and signatures, ``dialect``, ``weights``, ``correctness_range`` (ToolRL's own is -3 to 3),
+    ``max_turns`` (default ``turns``).
     """
+
+    source: type[ServiceTasks]
+    world: type[ServiceWorld]
+    turns: int = 30
 
     components = ("format", "executed", "progress", "correctness", "violations", "informed")
     policy: str = ""
@@ -50,29 +62,33 @@ class ServiceEnv(ToolEnv):
 
     def __init__(
         self,
-        tasks: ServiceTasks,
         *,
+        tasks: int | Mapping[str, int] = 1000,
+        requests: int = 1,
         user: str | Mapping[str, Any] | User = "scripted",
+        identity: Identity = "mixed",
+        holdout: Holdout = "entity",
+        templates: Sequence[str] | None = None,
+        minds: float = 0.25,
         instructions: str | None = None,
-        dialect: str,
-        weights: Mapping[str, float] | None,
-        correctness_range: Sequence[float],
-        max_turns: int,
+        dialect: str = "hermes",
+        weights: Mapping[str, float] | None = None,
+        correctness_range: Sequence[float] = (0.0, 1.0),
+        max_turns: int | None = None,
     ) -> None:
         low, high = correctness_range
         if not low < high:
             raise ValueError(f"correctness_range is {low} to {high}; the second must be larger (ToolRL: -3 and 3)")
-        super().__init__(tasks, dialect=dialect, weights=DEFAULT_WEIGHTS if weights is None else weights, max_turns=max_turns)
+        source = self.source(tasks, requests=requests, identity=identity, holdout=holdout, templates=templates, minds=minds)
+        weights = DEFAULT_WEIGHTS if weights is None else weights
+        super().__init__(source, dialect=dialect, weights=weights, max_turns=self.turns if max_turns is None else max_turns)
         self.user: User = user_of(user)
         self.waits = not isinstance(self.user, ScriptedUser)
         self.instructions = instructions
         self._width = high - low
-        self._tasks = tasks
+        self._tasks = source
         self._world: ServiceWorld | None = None
         self._begin([], Counter(), {})
-
-    def make_world(self, db: Database) -> ServiceWorld:
-        raise NotImplementedError(f"{type(self).__name__} must implement make_world(db) -> ServiceWorld")
 
     # ---- the episode -----------------------------------------------------------------------------------------------
 
@@ -88,10 +104,10 @@ class ServiceEnv(ToolEnv):
         split, number = cast("tuple[SplitName, int]", task.data["world"])
         snapshot, rows = self._tasks.start(split, number)
         if self._world is None:
-            self._world = self.make_world(Database(snapshot))
+            self._world = self.world(Database(snapshot))
         else:
             self._world.db.restore(snapshot)
-            self._world = self.make_world(self._world.db)
+            self._world = self.world(self._world.db)
         gold = [cast("list[Any]", task.data["find"]), *(c for s in task.data["steps"] for c in (*s["reads"], *s["writes"]))]
         self._begin([(str(name), arguments) for name, arguments in gold], expected_changes(self._world.db, task.data["edits"]), rows)
         self._writes = self._world.db.writes  # restored just now: nothing has changed
@@ -209,7 +225,7 @@ class ServiceEnv(ToolEnv):
         length = int.from_bytes(snapshot[:8], "big")
         state = json.loads(snapshot[8 : 8 + length])
         if self._world is None:
-            self._world = self.make_world(Database(snapshot[8 + length :]))
+            self._world = self.world(Database(snapshot[8 + length :]))
         else:
             self._world.db.restore(snapshot[8 + length :])
         self._world.resume(state["guards"])
@@ -248,3 +264,27 @@ def _needle(needed: str) -> str:
 
 def _contains(said: str, needed: str) -> bool:
     return _needle(needed) in said
+
+
+def service_manifest(description: str, *, turns: int = 30, lowest: float = -2.5) -> Manifest:
+    """What all customer-service worlds promise."""
+    scripts = "turnwise.envs.service.scripts"
+    return Manifest(
+        description=description,
+        turn_reward_range=(lowest, 2.5),
+        max_turns=turns,
+        random_score=0.1,
+        scripts={
+            "expert": f"{scripts}:Gold",
+            "erring": f"{scripts}:Erring",
+            "random": f"{scripts}:Calls",
+            "hack_spam": f"{scripts}:Spam",
+            "hack_talk": f"{scripts}:Talker",
+            "null": NULL,
+            "echo": ECHO,
+        },
+        anchors=True,
+        potentials=True,
+        snapshots=True,
+        tools=True,
+    )

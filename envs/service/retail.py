@@ -5,17 +5,12 @@ env = Retail(); observation, _ = env.reset(seed=0); env.step("Please tell me you
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ..base import Manifest
-from ..scripts import ECHO, NULL
-from ..tools.database import Database
 from ..tools.tool import ToolError, tool
-from ..users.user import User
-from .env import ServiceEnv
+from .env import ServiceEnv, service_manifest
 from .retail_tasks import RetailTasks
-from .tasks import Holdout, Identity, money
+from .tasks import money
 from .world import ServiceWorld
 
 POLICY = """You are the customer service agent of an online shop. You know nothing but what the functions return and the customer says.
@@ -330,63 +325,13 @@ class ShopWorld(ServiceWorld):
 class Retail(ServiceEnv):
     """Serve customers of a shop: cancel, redirect, pay, change, return, exchange, inform, or refuse.
 
-    Actions: calls of 17 tools, or text to the customer. Observations: results, or what the customer says. Rewards, outcome and
-    end: see ``ServiceEnv``. Arguments: ``tasks`` per split, ``requests`` per conversation (1 to 3), ``user`` ("scripted"; "told":
-    the customer says everything at once and agrees in advance; or what ``user_of`` takes), ``identity`` ("mixed": the customer is
-    found by email, name or number; "number": by number),
-    ``holdout`` ("entity" or "template"), ``templates`` to restrict the kinds of request, ``minds`` (chance of a change of mind),
-    ``instructions`` in place of policy and signatures, ``dialect``, ``weights``, ``correctness_range``, ``max_turns``. Version 0.
+    Actions: calls of 17 tools, or text to the customer. Observations: results, or what the customer says. All else: see ``ServiceEnv``.
+    Version 0.
     """
 
     policy = POLICY
-
-    def __init__(
-        self,
-        *,
-        tasks: int | Mapping[str, int] = 1000,
-        requests: int = 1,
-        user: str | Mapping[str, Any] | User = "scripted",
-        identity: Identity = "mixed",
-        holdout: Holdout = "entity",
-        templates: Sequence[str] | None = None,
-        minds: float = 0.25,
-        instructions: str | None = None,
-        dialect: str = "hermes",
-        weights: Mapping[str, float] | None = None,
-        correctness_range: Sequence[float] = (0.0, 1.0),
-        max_turns: int = 30,
-    ) -> None:
-        source = RetailTasks(tasks, requests=requests, identity=identity, holdout=holdout, templates=templates, minds=minds)
-        super().__init__(
-            source,
-            user=user,
-            instructions=instructions,
-            dialect=dialect,
-            weights=weights,
-            correctness_range=correctness_range,
-            max_turns=max_turns,
-        )
-
-    def make_world(self, db: Database) -> ShopWorld:
-        return ShopWorld(db)
+    source = RetailTasks
+    world = ShopWorld
 
 
-MANIFEST = Manifest(
-    description="Customer service of a shop: tools on a database, a policy, a user with a goal.",
-    turn_reward_range=(-2.5, 2.5),
-    max_turns=30,
-    random_score=0.1,
-    scripts={
-        "expert": "turnwise.envs.service.scripts:Gold",
-        "erring": "turnwise.envs.service.scripts:Erring",
-        "random": "turnwise.envs.service.scripts:Calls",
-        "hack_spam": "turnwise.envs.service.scripts:Spam",
-        "hack_talk": "turnwise.envs.service.scripts:Talker",
-        "null": NULL,
-        "echo": ECHO,
-    },
-    anchors=True,
-    potentials=True,
-    snapshots=True,
-    tools=True,
-)
+MANIFEST = service_manifest("Customer service of a shop: tools on a database, a policy, a user with a goal.")
