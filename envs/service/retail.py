@@ -150,7 +150,7 @@ class ShopWorld(ServiceWorld):
 
         Args:
             order_id: Id of the order.
-            street: House number and street.
+            street: Street.
             city: City.
             zip: Zip code.
         """
@@ -243,7 +243,7 @@ class ShopWorld(ServiceWorld):
 
         Args:
             customer_id: Id of the customer.
-            street: House number and street.
+            street: Street.
             city: City.
             zip: Zip code.
         """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..search.world import SplitName
 from ..tools.database import Rows
 from ..users.user import Change, Fact
-from .retail_world import CITIES, PRODUCTS, REASONS, STATUSES, STREETS, Customer, Item, Method, Order, Shop, shop, shop_database
+from .retail_world import CITIES, PRODUCTS, REASONS, STATUSES, STREETS, Customer, Item, Method, Order, Shop, new_zip, shop, shop_database
 from .tasks import Case, Draft, GoldCall, ServiceTasks, Template, fact, money
 from .world import Edit
 
@@ -93,8 +93,8 @@ def _read(order: Order) -> GoldCall:
 
 
 def _new_address(case: ShopCase) -> dict[str, str]:
-    street, city = case.pick(STREETS), case.pick([c for c in CITIES if c != case.person.city])
-    return {"street": f"{int(case.rng.integers(1, 99))} {street}", "city": city, "zip": str(int(case.rng.integers(100, 1000)))}
+    city = case.pick([c for c in CITIES if c != case.person.city])
+    return {"street": case.pick(STREETS), "city": city, "zip": new_zip(case.rng)}
 
 
 def _address_fact(address: dict[str, str]) -> Fact:

@@ -130,14 +130,23 @@ def _customer(made: Shop, ids: Ids, rng: np.random.Generator, name: Callable[[],
     )
     statuses = [*STATUSES, STATUSES[int(rng.integers(2))], STATUSES[int(rng.integers(2))]]
     orders = [_order(made, status, methods, ids, rng) for status in statuses]
-    street = f"{int(rng.integers(1, 99))} {STREETS[int(rng.integers(len(STREETS)))]}"
-    city, zip = CITIES[int(rng.integers(len(CITIES)))], str(int(rng.integers(100, 1000)))
+    street, city, zip = STREETS[int(rng.integers(len(STREETS)))], CITIES[int(rng.integers(len(CITIES)))], new_zip(rng)
     email = f"{first}.{last}@example.com".lower()
     shuffled = tuple(orders[int(i)] for i in rng.permutation(len(orders)))
     return Customer(ids.new("C"), first, last, email, street, city, zip, methods, shuffled)
 
 
-STREETS = ("Mill Lane", "Station Road", "Park Street", "Harbour Way", "Church Hill", "Garden Row", "Bridge Street", "Market Square")
+def new_zip(rng: np.random.Generator) -> str:
+    """Such as Z481. A number after a space and one after a quotation mark are different tokens; after a letter they are the same,
+    so that a small policy can copy it."""
+    return f"Z{int(rng.integers(100, 1000))}"
+
+
+STREETS = tuple(
+    f"{place} {kind}"
+    for place in ("Mill", "Station", "Park", "Harbour", "Church", "Garden", "Bridge", "Market")
+    for kind in ("Lane", "Road", "Street", "Square")
+)
 CITIES = ("Eastport", "Northfield", "Lakeside", "Millbrook", "Highgate", "Westbury", "Riverton", "Stonebridge")
 
 
