@@ -222,7 +222,8 @@ class Turn:
     *after* the action. ``trained=False``: what was written stands in for an observation (search results a policy writes
     itself, SSRL), so its tokens are context and never trained. ``seconds``: wall clock of the environment call.
     ``chat_logprobs``: natural log-probs of the action's tokens where a chat endpoint offered them; those of a local policy
-    are in ``tokens``.
+    are in ``tokens``. ``measures``: numbers about the turn that are no part of its reward, such as which tests passed after it;
+    rewards that compare the episodes of a group read them.
     """
 
     index: int
@@ -237,6 +238,7 @@ class Turn:
     tokens: TokenTrace | None = None
     seconds: float = 0.0
     chat_logprobs: tuple[float, ...] | None = None
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         check_reward(self.reward, self.components, where=f"turn {self.index}")

@@ -133,6 +133,7 @@ def _turn_to_dict(turn: Turn, folder: Path) -> dict[str, Any]:
         "tokens": None if tokens is None else {name: getattr(tokens, name) for name in TokenTrace.__slots__},
         "seconds": turn.seconds,
         "chat_logprobs": turn.chat_logprobs,
+        "measures": dict(turn.measures),
     }
 
 

@@ -37,6 +37,8 @@ class TurnInfo(TypedDict):
     action_valid: bool
     trained: NotRequired[bool]
     """Given, as False, when the action's tokens are not to be trained."""
+    measures: NotRequired[Mapping[str, float]]
+    """Numbers about the turn that are no part of its reward; given when there are any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class TurnResult:
     components: Mapping[str, float] = field(default_factory=dict[str, float])
     action_valid: bool = True
     trained: bool = True
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
     outcome: Outcome | None = None
     stop: StopReason | None = None
 
@@ -183,6 +186,8 @@ class Env(gymnasium.Env[Observation, ActionLike]):
         }
         if not result.trained:
             turn["trained"] = False
+        if result.measures:
+            turn["measures"] = result.measures
         total = result.reward or 0.0
         if outcome is None:
             return result.observation, total, False, False, {"turn": turn}

@@ -47,6 +47,7 @@ def turns(draw, index):
         tokens=draw(st.none() | traces()),
         seconds=draw(finite),
         chat_logprobs=draw(st.none() | st.lists(finite, max_size=3).map(tuple)),
+        measures=draw(st.dictionaries(st.text(max_size=3), finite, max_size=2)),
     )
 
 
@@ -128,9 +129,9 @@ def test_a_torn_last_line_is_cut_off_and_the_rest_kept(tmp_path):
     assert read_trajectories(path) == [example()]
 
 
-def test_files_from_before_chat_logprobs_are_read(tmp_path):
+def test_files_from_before_the_latest_fields_are_read(tmp_path):
     turn = Turn(index=0, observation=(), action=Message(role="assistant", content="a"))
     write_trajectories(tmp_path / "a.jsonl", [replace(example(), turns=(turn,))])
-    (tmp_path / "a.jsonl").write_text((tmp_path / "a.jsonl").read_text().replace(',"chat_logprobs":null', ""))
-    assert "chat_logprobs" not in (tmp_path / "a.jsonl").read_text()
+    (tmp_path / "a.jsonl").write_text((tmp_path / "a.jsonl").read_text().replace(',"chat_logprobs":null,"measures":{}', ""))
+    assert not {"chat_logprobs", "measures"} & set((tmp_path / "a.jsonl").read_text().split('"'))
     assert read_trajectories(tmp_path / "a.jsonl")[0].turns == (turn,)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from .tree import Changes, File
 
 MAX_SHOWN = 20_000
 """Characters of one output that an agent is shown."""
@@ -93,6 +95,15 @@ class PythonResult:
         return not self.raised and not self.problem
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Files at one moment: ``changes`` of the tree that a sandbox was made from, or, of a container, the id of its ``image``."""
+
+    backend: str
+    changes: Changes = field(default_factory=dict[str, None])
+    image: str = ""
+
+
 class Sandbox(Protocol):
     """One private machine. Paths are relative to its work folder. After ``close`` every call raises ``SandboxError``."""
 
@@ -114,12 +125,40 @@ class Sandbox(Protocol):
         """Run a program, without a shell, to its end. What it started is killed when it ends."""
         ...
 
+    def shell(self, command: str, timeout_s: float | None = None) -> ExecResult:
+        """Run a command in the bash of this sandbox, whose folder, variables and functions last from call to call.
+
+        Standard output and errors come in order, in ``stdout``. A command that takes too long, or ends the shell, loses what the shell
+        held (``problem`` says so); the next call starts a new one in the work folder.
+        """
+        ...
+
     def read(self, path: str) -> bytes:
         """Raises ``FileNotFoundError`` where there is no readable plain file, ``ValueError`` for one above the file-size limit."""
         ...
 
     def write(self, path: str, data: bytes) -> None:
         """Put a file into the folder, making folders on the way. Raises ``OSError`` when it cannot be written."""
+        ...
+
+    def put(self, changes: Changes) -> None:
+        """Write and delete many files at once. Raises ``OSError`` when one cannot be written."""
+        ...
+
+    def tree(self) -> dict[str, File]:
+        """Copy out the whole work folder. Raises ``ValueError`` when it holds more than the limits allow."""
+        ...
+
+    def changes(self) -> dict[str, File | None]:
+        """What differs from the tree or image that the sandbox was made from; raises as ``tree`` does."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """The files of the work folder (Docker: of the whole container) as they are. Processes, shell and variables are not in it."""
+        ...
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Start anew from the files of a snapshot, also one of another sandbox made in the same way."""
         ...
 
     def close(self) -> None:
