@@ -33,9 +33,11 @@ class SandboxUnavailable(SandboxError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one call may use. ``memory_mb``: of each process and of all together; ``disk_mb``: of the work folder, and of /tmp.
+    The tree that a sandbox is made from comes on top of ``disk_mb`` and ``max_files``.
 
     ``cpu_s`` is the processor time of one process over its life; ``max_files`` counts files and folders; ``flood_mb`` is how much
-    output is read before whatever writes it is killed, ``keep_kb`` how much of it is kept. Raises ``ValueError`` below 1.
+    output is read before whatever writes it is killed, ``keep_kb`` how much of it is kept. ``cpus``: cores of all processes together,
+    which only Docker can limit. Raises ``ValueError`` below 1.
     """
 
     timeout_s: float = 10.0
@@ -47,6 +49,7 @@ class Limits:
     max_files: int = 5000
     flood_mb: int = 8
     keep_kb: int = 256
+    cpus: int = 2
 
     def __post_init__(self) -> None:
         if not self.timeout_s > 0:
@@ -95,13 +98,19 @@ class PythonResult:
         return not self.raised and not self.problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Snapshot:
-    """Files at one moment: ``changes`` of the tree that a sandbox was made from, or, of a container, the id of its ``image``."""
+    """Files at one moment: ``changes`` of what a sandbox was made from; of a container of an image also the id of a new ``image``.
+
+    Such an image is removed when nobody holds the snapshot any more, or the process that took it is gone.
+    """
 
     backend: str
     changes: Changes = field(default_factory=dict[str, None])
     image: str = ""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Snapshot:
+        return self  # a copy would not keep the image
 
 
 class Sandbox(Protocol):

@@ -1,72 +1,62 @@
-"""The alternative backend: a Docker container per sandbox, through the ``docker`` program (``DOCKER_HOST`` and contexts work as usual)."""
+"""The alternative backend: a Docker container per sandbox, with the driver as its process 1.
+
+For a repository that lies in the image itself see image.py.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import uuid
-from collections.abc import Mapping
-from functools import lru_cache
-
-from .base import Limits, SandboxUnavailable
-from .bubblewrap import ENVIRON, WORK
-from .process import Command, DriverSandbox, driver_source
+from .base import Limits, SandboxError, SandboxUnavailable
+from .bubblewrap import ENVIRON, Place
+from .container import Container, ContainerSession
+from .daemon import configuration, image_problem
+from .process import DriverSandbox, driver_source
+from .transfer import Base
 
 DEFAULT_IMAGE = "python:3.11-slim"
 _USER = "65534:65534"
+_tried: set[str] = set()
 
 
-def docker(limits: Limits, files: Mapping[str, bytes], image: str = DEFAULT_IMAGE) -> DriverSandbox:
+def docker(limits: Limits, base: Base, place: Place | None = None, image: str = DEFAULT_IMAGE, pull: bool = False) -> DriverSandbox:
     """A container without network, capabilities and new privileges, its system read-only, its folder and /tmp in memory.
 
-    Memory and processes are limited by its control group. Raises ``SandboxUnavailable`` where the daemon does not answer or lacks the
-    image, which is never pulled here.
+    Memory, cores and processes are limited by its control group. Raises ``SandboxUnavailable`` where the daemon does not answer or
+    lacks the image, which is fetched only if ``pull``.
     """
-    problem = probe(image)
+    place = place or Place()
+    problem = probe(image, pull)
     if problem:
         raise SandboxUnavailable(problem)
-    return DriverSandbox("docker", lambda given: _command(given, image), limits, files)
+    return DriverSandbox("docker", lambda given: _start(given, image, place, base.space), limits, base, work=place.work)
 
 
-@lru_cache(maxsize=8)
-def probe(image: str = DEFAULT_IMAGE) -> str:
-    """What is missing; empty: a container with Python could be run. Tried once per process and image."""
-    if shutil.which("docker") is None:
-        return "the program docker is not installed (https://docs.docker.com/engine/install)"
-    problem = _run(["docker", "image", "inspect", "--format", "{{.Id}}", image])
-    if "No such image" in problem:
-        return f"there is no image {image!r}; get it with: docker pull {image}"
-    if problem:
-        return f"the docker daemon does not answer: {problem}"
-    problem = _run(["docker", "run", "--rm", "--network", "none", image, "python3", "-c", ""])
-    return problem and f"the image {image!r} does not run python3: {problem}"
-
-
-def _run(argv: list[str]) -> str:
-    """What went wrong; empty: nothing."""
+def probe(image: str = DEFAULT_IMAGE, pull: bool = False) -> str:
+    """What is missing; empty: a container with Python can be run. One that could is not tried again in this process."""
+    if image in _tried:
+        return ""
     try:
-        done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
-    except subprocess.TimeoutExpired:
-        return "no answer within 60 s"
-    except OSError as error:
+        if problem := image_problem(image, pull):
+            return problem
+        session = _start(Limits(), image, Place(), 0)
+        session.ready()
+        session.close()
+    except SandboxUnavailable as error:
         return str(error)
-    return "" if done.returncode == 0 else done.stderr.decode("utf-8", "replace").strip()[-500:] or f"exit code {done.returncode}"
+    except SandboxError as error:
+        return f"the image {image!r} does not run the driver, which needs python3 (3.9 or newer): {error}"
+    _tried.add(image)
+    return ""
 
 
-def _command(limits: Limits, image: str) -> Command:
-    name = f"turnwise-{uuid.uuid4().hex}"
-    size = f"size={limits.disk_mb}m,mode=1777"
-    memory = f"{limits.memory_mb + 3 * limits.disk_mb + 64}m"  # the folders in memory and the driver count too
-    argv = ["docker", "run", "-i", "--rm", "--name", name, "--network", "none", "--read-only", "--cap-drop", "ALL", "--user", _USER]
-    argv += ["--security-opt", "no-new-privileges", "--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits.processes)]
-    argv += ["--tmpfs", f"/tmp:{size}", "--tmpfs", f"{WORK}:{size},exec", "--shm-size", f"{limits.disk_mb}m", "--hostname", "sandbox"]
-    for key, value in ENVIRON.items():
-        argv += ["--env", f"{key}={value}"]
-    argv += ["--entrypoint", "python3", image, "-S", "-s", "-c", driver_source(), WORK]
-    return Command(argv=argv, environ=dict(os.environ), clean=lambda: _remove(name))
-
-
-def _remove(name: str) -> None:
-    """A container whose client was killed goes on; one that has ended is gone already."""
-    subprocess.run(["docker", "rm", "--force", name], capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+def _start(limits: Limits, image: str, place: Place, space: int) -> ContainerSession:
+    room = limits.disk_mb << 20
+    tmpfs = {path: f"size={size},mode=1777,exec" for path, size in (("/tmp", room), (place.work, room + space))}
+    argv = ["python3", "-S", "-s", "-c", driver_source(), place.work]
+    config = configuration(image, argv, limits, tmpfs=tmpfs, environ={**ENVIRON, **place.environ}, binds=place.binds)
+    host = config["HostConfig"]
+    config["User"] = _USER
+    host["ReadonlyRootfs"] = True
+    host["Memory"] = host["MemorySwap"] = host["Memory"] + space
+    host["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]  # the driver limits what it starts, not itself
+    container = Container(config, what=image, outputs=True)
+    return ContainerSession(container, container.stream, f"python3 of {image}")

@@ -1,6 +1,6 @@
 """What runs inside a sandbox, as its process 1: starts the interpreter and commands, watches them, answers the host.
 
-    host -> length (4 bytes, big-endian) + marshal((serial, operation, arguments)) -> standard input
+    host -> length (4 bytes, big-endian) + marshal((serial, operation, arguments, bytes of payload)) + payload -> standard input
     standard output -> length + HEADER + kept output + kept errors -> host
 
 This file and interpreter.py run alone, as one text, so they import nothing of Turnwise; and nothing slow, as each episode starts
@@ -15,116 +15,54 @@ from __future__ import annotations
 
 import marshal
 import os
-import resource
 import select
 import struct
 import sys
 import time
 
-from .interpreter import Ended, interpret, read_exactly
+from .inside import (
+    FILES,
+    FLOODED,
+    HEADER,
+    ISOLATED,
+    LOST,
+    MEMORY,
+    RAISED,
+    RENEWED,
+    TICK,
+    TIMED_OUT,
+    WORK,
+    Ended,
+    Stream,
+    read_exactly,
+    resident,
+    set_dumpable,
+    start,
+    write_all,
+)
+from .inside_kill import Children, running
+from .inside_shell import Shell
+from .inside_tree import TooMuch, copy_out, put_files, remove
+from .interpreter import interpret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from signal import SIG_DFL, SIG_IGN, SIGINT, SIGKILL, SIGPIPE
+    from collections.abc import Iterator
+    from signal import SIG_IGN, SIGINT, SIGPIPE
     from signal import signal as set_handler
-    from typing import Any, TypedDict
+    from typing import Any
 
-    class Limits(TypedDict):
-        """What one call may use. Bytes, seconds, numbers; ``processes`` 0: not limited here."""
-
-        timeout: float
-        memory: int
-        file_size: int
-        processes: int
-        cpu: int
-        keep: int
-        flood: int
-        max_files: int
-
+    from .inside import Limits
 else:
-    from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGKILL, SIGPIPE
+    from _signal import SIG_IGN, SIGINT, SIGPIPE
     from _signal import signal as set_handler
 
-HEADER = struct.Struct("!IiIQQI")
-"""serial, exit code (minus the signal), flags, bytes of output and of errors in all, bytes of output kept."""
-TIMED_OUT, FLOODED, MEMORY, FILES, LOST, RAISED = 1, 2, 4, 8, 16, 32
-WORK = sys.argv[1] if __name__ == "__main__" else ""
-TICK = 0.05
 READY = 0
-ISOLATED = os.getpid() == 1
-"""Only process 1 of a process namespace may kill everything it sees."""
+GIT = b"[user]\n\tname = agent\n\temail = agent@localhost\n[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n"
+LATE = 4096
+"""Bytes kept of what background jobs of the shell said between two commands."""
 SUICIDE = 70
 """Exit status after which the host starts a new sandbox."""
-
-
-def write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-class Stream:
-    """One output pipe: the first ``keep`` bytes, and how many there were."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd, self.kept, self.total, self.open = fd, bytearray(), 0, True
-        os.set_blocking(fd, False)
-
-    def drain(self, keep: int, most: int) -> None:
-        """Read what is there, but not for ever."""
-        while self.open and self.total <= most:
-            try:
-                piece = os.read(self.fd, 1 << 16)
-            except BlockingIOError:
-                return
-            self.open = bool(piece)
-            self.total += len(piece)
-            self.kept += piece[: max(0, keep - len(self.kept))]
-
-    def take(self) -> tuple[bytes, int]:
-        out = bytes(self.kept), self.total
-        self.kept, self.total = bytearray(), 0
-        return out
-
-
-def set_limits(limits: Limits) -> None:
-    for what, most in (
-        (resource.RLIMIT_DATA, limits["memory"]),
-        (resource.RLIMIT_FSIZE, limits["file_size"]),
-        (resource.RLIMIT_NPROC, limits["processes"]),
-        (resource.RLIMIT_CPU, limits["cpu"]),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        if most:
-            hard = resource.getrlimit(what)[1]
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(what, (most, most))
-
-
-def start(run: Callable[[], Any], fds: tuple[int, int, int], keep: tuple[int, ...], limits: Limits) -> int:
-    """Fork; in the child, with these standard streams and limits and no other descriptor but ``keep``, in a session of its own, do
-    ``run`` and never return."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        for number, fd in enumerate(fds):
-            os.dup2(fd, number)
-        edges = [2, *sorted(keep), 256]
-        for place, low in enumerate(edges[:-1]):
-            os.closerange(low + 1, edges[place + 1])
-        set_handler(SIGPIPE, SIG_DFL)
-        set_handler(SIGINT, SIG_DFL)
-        os.chdir(WORK)
-        set_limits(limits)
-        run()
-    except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
-    finally:
-        os._exit(127)
 
 
 # ---- process 1 -------------------------------------------------------------------------------------------------------
@@ -138,7 +76,12 @@ class Interpreter:
         self.replies, replies = os.pipe()
         read, write = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
-        self.pid = start(lambda: interpret(requests, replies), (null, write, write), (requests, replies), limits)
+
+        def run() -> None:
+            set_dumpable(True)  # its own /proc/self is to be as usual
+            interpret(requests, replies)
+
+        self.pid = start(run, (null, write, write), (requests, replies), limits)
         for fd in (requests, replies, write, null):
             os.close(fd)
         self.output = Stream(read)
@@ -152,6 +95,10 @@ class Driver:
     def __init__(self, control: int, answers: int) -> None:
         self.control, self.answers = control, answers
         self.interpreter: Interpreter | None = None
+        self.bash: Shell | None = None
+        self.children = Children()
+        self.same: dict[bytes, bytes] = {}
+        self.copying: Iterator[bytes] = iter(())
         self.doomed = False
         self.checked = 0.0
 
@@ -159,11 +106,13 @@ class Driver:
         self.answer(0, READY)
         while True:
             head = read_exactly(self.control, 4)
-            serial, operation, arguments = marshal.loads(read_exactly(self.control, struct.unpack("!I", head)[0]))
+            serial, operation, arguments, more = marshal.loads(read_exactly(self.control, struct.unpack("!I", head)[0]))
+            if more:
+                arguments = *arguments, read_exactly(self.control, more)
             try:
                 self.answer(serial, *getattr(self, operation)(serial, *arguments))
             except OSError as error:  # the folder is full, no process can be started, there is no such file
-                self.answer(serial, 1, RAISED, errors=f"{type(error).__name__}: {error.strerror}".encode())
+                self.answer(serial, 1, RAISED, errors=f"{type(error).__name__}: {error.strerror}".encode("utf-8", "replace"))
                 self.doomed = operation in ("python", "run")
             if self.doomed:
                 os._exit(SUICIDE)
@@ -178,6 +127,7 @@ class Driver:
         """Run code in the interpreter; one that hangs, floods or dies is gone, with its variables and all it started."""
         if self.interpreter is None:
             self.interpreter = Interpreter(limits)
+            self.children.waited.add(self.interpreter.pid)
         child = self.interpreter
         request = marshal.dumps((serial, code), 2)
         os.set_blocking(child.requests, False)
@@ -197,8 +147,8 @@ class Driver:
                 reply += piece
                 flags = 0 if piece else LOST
             flags = flags or self.watch(readable, deadline, limits, (child.output,))
-            if not flags and not readable:  # a child of its own may hold the pipes open
-                status = self.ended(child.pid)
+            if not flags and len(reply) < 8:  # a child of its own may hold the pipes open
+                status = self.children.ended(child.pid)
                 flags = 0 if status is None else LOST
         child.output.drain(limits["keep"], limits["flood"])
         flags = flags or self.excess(limits, (child.output,))
@@ -208,9 +158,7 @@ class Driver:
         if not flags:
             raised = bool(struct.unpack("!I", reply[4:])[0])
             return int(raised), RAISED * raised, output, total
-        if status is None:
-            status = self.reap(child.pid, wait=flags == LOST)
-        self.kill(None)
+        status = self.finish(child.pid, status, flags == LOST)
         child.close()
         self.interpreter = None
         return status, flags | LOST, output, total
@@ -222,6 +170,7 @@ class Driver:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         full = {**os.environ, **environ}
+        before = running() if self.interpreter or self.bash else frozenset[int]()
         pid = start(lambda: os.execvpe(argv[0], argv, full), (feed_read, out_write, err_write), (), limits)
         for fd in (feed_read, out_write, err_write):
             os.close(fd)
@@ -232,7 +181,7 @@ class Driver:
         pause = 0.0001
         while not flags and status is None:
             waiting = [s.fd for s in (out, err) if s.open]
-            if not waiting and (status := self.ended(pid)) is not None:
+            if not waiting and (status := self.children.ended(pid)) is not None:
                 break
             if not pending and not fed:
                 os.close(feed)
@@ -245,37 +194,59 @@ class Driver:
                 except BrokenPipeError:
                     pending = memoryview(b"")
             flags = self.watch(readable, deadline, limits, (out, err))
-            if not readable:
-                status = self.ended(pid)
+            status = self.children.ended(pid)
         for stream in (out, err):
             stream.drain(limits["keep"], limits["flood"])
         flags = flags or self.excess(limits, (out, err))
-        if status is None:
-            status = self.reap(pid, wait=False)
-        self.kill(pid)
+        status = self.finish(pid, status, False, before)
         for fd in (out_read, err_read, *(() if fed else (feed,))):
             os.close(fd)
         output, total = out.take()
         errors, errors_total = err.take()
         return status, flags, output, total, errors, errors_total
 
-    def ended(self, pid: int) -> int | None:
-        try:
-            found, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # collected with the orphans of a command
-            return -9
-        return os.waitstatus_to_exitcode(status) if found else None
-
-    def reap(self, pid: int, wait: bool) -> int:
-        """The exit code of a child that is to be gone; ``wait``: it seems to end by itself."""
-        for step in range(400):
-            status = self.ended(pid)
-            if status is not None:
-                return status
-            if step == (20 if wait else 0):
-                os.kill(pid, SIGKILL)
-            time.sleep(0.005 if wait else 0.0005)
-        raise OSError(0, "a killed process does not end")
+    def shell(self, serial: int, command: bytes, limits: Limits) -> tuple[Any, ...]:
+        """Run a command in the shell; one that takes too long, floods or ends the shell costs it, with all it started."""
+        renewed = 0
+        if self.bash is not None and self.children.ended(self.bash.pid) is not None:  # since the last command
+            self.finish(self.bash.pid, 0, False)
+            self.bash.close()
+            self.bash = None
+            renewed = RENEWED
+        if self.bash is None:
+            self.bash = Shell(limits)
+            self.children.waited.add(self.bash.pid)
+        bash = self.bash
+        bash.output.once(min(LATE, limits["keep"]))
+        pending, pause = memoryview(b"%d\0%b\0" % (serial, command)), 0.0001
+        flags, deadline = 0, time.monotonic() + limits["timeout"]
+        code: int | None = None
+        status: int | None = None
+        while not flags and code is None:
+            waiting = [self.control, *([bash.replies] if bash.open else []), *([bash.output.fd] if bash.output.open else [])]
+            pause = pause if bash.open else min(TICK, 2 * pause)  # it ends, or was replaced by a program
+            readable, writable, _ = select.select(waiting, [bash.requests] if pending else [], [], TICK if bash.open else pause)
+            if writable:
+                try:
+                    pending = pending[os.write(bash.requests, pending[: 1 << 16]) :]
+                except BrokenPipeError:
+                    pending = memoryview(b"")
+            if bash.replies in readable:
+                code = bash.reply(serial)
+            flags = self.watch(readable, deadline, limits, (bash.output,))
+            if not flags and code is None:  # what it started may hold the pipes open, and write
+                status = self.children.ended(bash.pid)
+                flags = 0 if status is None else LOST
+        bash.output.once(limits["keep"])  # not until it is empty: what runs in the background may go on writing
+        flags = flags or self.excess(limits, (bash.output,))
+        if not flags:
+            return code, renewed, *bash.output.take()
+        status = self.finish(bash.pid, status, False)
+        bash.output.drain(limits["keep"], limits["flood"])
+        output, total = bash.output.take()
+        bash.close()
+        self.bash = None
+        return status, flags | LOST | renewed, output, total
 
     def watch(self, readable: list[int], deadline: float, limits: Limits, streams: tuple[Stream, ...]) -> int:
         """Read what came; the flag of what went wrong, or 0."""
@@ -307,26 +278,23 @@ class Driver:
         used = sum(resident(pid) for pid in os.listdir("/proc") if pid.isdigit() and pid != "1")
         return MEMORY if used > limits["memory"] else 0
 
-    def kill(self, pid: int | None) -> None:
-        """Kill everything but this process; a command's session only, where an interpreter must live on."""
-        everything = ISOLATED and (pid is None or self.interpreter is None)
-        group = pid or (self.interpreter.pid if self.interpreter else 0)
-        try:
-            if everything:
-                os.kill(-1, SIGKILL)
-            elif group:
-                os.killpg(group, SIGKILL)
-        except ProcessLookupError:
-            pass
-        for _ in range(1000):  # orphans become children of process 1
-            try:
-                if not os.waitpid(-1, os.WNOHANG)[0]:
-                    if not everything:
-                        return
-                    time.sleep(0.002)
-            except ChildProcessError:
-                return
-        self.doomed = True
+    def finish(self, leader: int, status: int | None, wait: bool, known: frozenset[int] = frozenset()) -> int:
+        """Kill what is left of the session that ``leader`` began, and give the exit code of that; the interpreter and the shell live on,
+        unless they are it. ``wait``: it seems to end by itself."""
+        if status is None and wait:
+            status = self.children.linger(leader)
+        others = [child.pid for child in (self.interpreter, self.bash) if child is not None and child.pid != leader]
+        if not self.children.kill(leader, others, known):
+            self.doomed = True
+        return self.children.reap(leader) if status is None else status
+
+    def close(self) -> None:
+        """Leave nothing behind where no namespace ends with this process: no child, and not the folder that was made for it."""
+        for child in (self.interpreter, self.bash):
+            if child is not None:
+                self.children.kill(child.pid, [])
+        if len(sys.argv) > 2:
+            remove(os.fsencode(sys.argv[2]))
 
     def write(self, serial: int, path: str, data: bytes) -> tuple[Any, ...]:
         del serial
@@ -353,23 +321,43 @@ class Driver:
             os.close(fd)
         return 0, 0, data, about.st_size
 
+    def put(self, serial: int, records: bytearray) -> tuple[Any, ...]:
+        del serial
+        put_files(records)
+        return (0,)
 
-def resident(pid: str) -> int:
-    """Bytes of memory of a process that no file backs; 0 once it is gone."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            text = file.read()
-    except OSError:
-        return 0
-    found = 0
-    for name in (b"RssAnon:", b"RssShmem:"):
-        place = text.find(name)
-        found += int(text[place + len(name) :].split(None, 1)[0]) * 1024 if place >= 0 else 0
-    return found
+    def base(self, serial: int, digests: dict[bytes, bytes]) -> tuple[Any, ...]:
+        """What the host has already, so that ``tree`` need not send it."""
+        del serial
+        self.same = digests
+        return (0,)
+
+    def tree(self, serial: int, most_files: int, most_bytes: int) -> tuple[Any, ...]:
+        """The first piece of the whole folder; ``more`` gives the others, the empty one is the last."""
+        self.copying = copy_out(self.same, most_files, most_bytes)
+        return self.more(serial)
+
+    def more(self, serial: int) -> tuple[Any, ...]:
+        del serial
+        try:
+            piece = next(self.copying, b"")
+        except TooMuch as error:
+            return 1, RAISED, b"", 0, str(error).encode()
+        return 0, 0, piece, len(piece)
+
+
+def settle(home: str) -> None:
+    """Make the home folder, with what git needs: a name, and trust in folders of whatever owner."""
+    if not os.path.isdir(home):
+        os.makedirs(home)
+        with open(os.path.join(home, ".gitconfig"), "wb") as file:
+            file.write(GIT)
 
 
 def main() -> None:
     """Serve on standard input and output until the host is gone; then everything in here goes too."""
+    if ISOLATED:
+        set_dumpable(False)
     control, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -377,11 +365,12 @@ def main() -> None:
     os.close(null)
     set_handler(SIGPIPE, SIG_IGN)
     set_handler(SIGINT, SIG_IGN)
+    os.umask(0o022)
+    settle(os.environ.get("HOME", "/tmp/home"))
+    driver = Driver(control, answers)
     try:
-        Driver(control, answers).serve()
+        driver.serve()
     except (Ended, BrokenPipeError):
+        if not ISOLATED:
+            driver.close()
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,23 +7,11 @@ import os
 import struct
 import sys
 
+from .inside import read_exactly
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-class Ended(Exception):
-    """The host is gone."""
-
-
-def read_exactly(fd: int, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        piece = os.read(fd, count - len(data))
-        if not piece:
-            raise Ended
-        data += piece
-    return data
 
 
 def interpret(requests: int, replies: int) -> None:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import importlib.util
+import marshal
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 
 from .base import Limits
-from .bubblewrap import ENVIRON
+from .bubblewrap import ENVIRON, Place
 from .process import Command, DriverSandbox, driver_source
+from .transfer import Base
 
 
-def local(limits: Limits, files: Mapping[str, bytes]) -> DriverSandbox:
+def local(limits: Limits, base: Base, place: Place | None = None) -> DriverSandbox:
     """Time, output, per-process memory and file size are limited. Network, the caller's files, its other processes and the number of
-    new ones are not: code can do whatever the caller can."""
-    return DriverSandbox("local", _command, limits, files)
+    new ones are not: code can do whatever the caller can.
+
+    The work folder is a new temporary one at every start (``work`` of the sandbox), wherever ``place`` wants it. Raises ``ValueError``
+    when folders are to be bound, as nothing can be.
+    """
+    place = place or Place()
+    if place.binds:
+        raise ValueError(f"{', '.join(place.binds)} cannot be bound without a sandbox; use the folders themselves")
+    return DriverSandbox("local", lambda _: _command(place), limits, base)
 
 
-def _command(limits: Limits) -> Command:
-    del limits
-    folder = tempfile.mkdtemp(prefix="turnwise-local-")
-    environ = {**ENVIRON, "PATH": os.environ.get("PATH", os.defpath), "HOME": folder, "TMPDIR": folder}
+@lru_cache(maxsize=1)
+def _compiled(source: str) -> bytes:
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(compile(source, "driver", "exec", dont_inherit=True, optimize=2))
+
+
+def _command(place: Place) -> Command:
+    folder = Path(tempfile.mkdtemp(prefix="turnwise-local-"))
+    for name in ("work", "tmp"):
+        (folder / name).mkdir()
+    environ = {**ENVIRON, "PATH": os.environ.get("PATH", os.defpath), "HOME": f"{folder}/home", "TMPDIR": f"{folder}/tmp"}
+    program = folder / "driver.pyc"
+    program.write_bytes(_compiled(driver_source()))
     return Command(
-        argv=[sys.executable, "-S", "-s", "-c", driver_source(), folder],
-        environ=environ,
+        argv=[sys.executable, "-S", "-s", str(program), f"{folder}/work", str(folder)],
+        environ={**environ, **place.environ},
         clean=lambda: shutil.rmtree(folder, ignore_errors=True),
+        work=f"{folder}/work",
     )

@@ -1,177 +1,47 @@
-"""The host's side of a sandbox: starts the driver, talks to it in frames over its own pipes, believes nothing, restarts what broke."""
+"""A sandbox made of a driver that runs in it: what its calls mean, and what happens when code in it breaks it."""
 
 from __future__ import annotations
 
-import contextlib
-import marshal
 import os
-import select
-import signal
-import struct
-import subprocess
 import threading
-import time
-import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
+from . import inside
+from .base import ExecResult, Limits, PythonResult, SandboxError, SandboxUnavailable, Snapshot
+from .session import START_S, Broken, Command, Connection, Session, Starter, driver_source
+from .transfer import Base, decode, records, to_bytes
+from .tree import MAX_TREE_MB, Changes, File, apply, difference
 
-from . import driver, interpreter
-from .base import ExecResult, Limits, PythonResult, SandboxError
+__all__ = ["Broken", "Command", "DriverSandbox", "Session", "Starter", "driver_source"]
 
 GRACE_S = 5.0
 """How much longer than a call's limit the driver may take to say how it went, before everything is killed from outside."""
-START_S = 20.0
-_MAX_FRAME = 80_000_000
+COPY_S = 60.0
+"""What one piece of a tree may take on its way in or out."""
 MAX_CODE = 200_000
 """Characters of code, or bytes of arguments, in one call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """How a backend starts the driver: ``argv``, files it inherits, and what else is to be done when the sandbox ends."""
-
-    argv: list[str]
-    environ: Mapping[str, str]
-    inherited: tuple[int, ...] = ()
-    clean: Callable[[], None] | None = None
-
-
-Starter: TypeAlias = Callable[[Limits], Command]
-"""Makes the ``Command``; called again for every restart. Its ``inherited`` descriptors are closed after the start."""
-
-
-class Broken(Exception):
-    """The driver died or talks nonsense: code in the sandbox did that."""
-
-
-@lru_cache(maxsize=1)
-def driver_source() -> str:
-    """The program that runs in the sandbox: interpreter.py, then driver.py without the lines that only their being two files needs."""
-    future = "from __future__ import annotations\n"
-    first, second = (Path(str(module.__file__)).read_text(encoding="utf-8") for module in (interpreter, driver))
-    lines = [line for line in second.replace(future, "").splitlines() if not line.startswith("from .interpreter import")]
-    return "\n".join([first, *lines, ""])
-
-
-class Session:
-    """One running driver."""
-
-    def __init__(self, command: Command) -> None:
-        self.process = subprocess.Popen(
-            command.argv,
-            env=dict(command.environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=command.inherited,
-            start_new_session=True,
-            bufsize=0,
-        )
-        for fd in command.inherited:
-            os.close(fd)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self._in, self._out, self._err = self.process.stdin, self.process.stdout, self.process.stderr
-        os.set_blocking(self._in.fileno(), False)
-        self._serial = np.random.default_rng()
-        self.close = weakref.finalize(self, _end, self.process, command.clean)
-        self.exited = False
-
-    def ready(self) -> None:
-        """Wait until the driver answers. Raises ``SandboxError`` with what the backend wrote."""
-        try:
-            if len(self._frame(time.monotonic() + START_S)) == driver.HEADER.size:
-                return
-            said = "it answered in a way that is not the driver's"
-        except Broken as error:
-            os.set_blocking(self._err.fileno(), False)
-            said = (self._err.read() or b"").decode("utf-8", "replace").strip()[-2000:] or str(error)
-        self.close()
-        raise SandboxError(f"the sandbox did not start ({self.process.args[0]!r}): {said}")  # pyright: ignore[reportIndexIssue, reportUnknownMemberType, reportUnknownArgumentType]
-
-    def call(self, operation: str, arguments: tuple[Any, ...], timeout: float) -> tuple[int, int, bytes, int, bytes, int]:
-        """(code, flags, output, bytes of it in all, errors, bytes of them in all). Raises ``Broken``."""
-        serial = int(self._serial.integers(1, 1 << 32))
-        body = marshal.dumps((serial, operation, arguments), 2)
-        deadline = time.monotonic() + timeout
-        self._send(struct.pack("!I", len(body)) + body, deadline)
-        answer = self._frame(deadline)
-        if len(answer) < driver.HEADER.size:
-            raise Broken("a frame without a header")
-        echoed, code, flags, total, errors_total, length = driver.HEADER.unpack_from(answer)
-        if echoed != serial or length > len(answer) - driver.HEADER.size:
-            raise Broken("a frame that answers nothing that was asked")
-        split = driver.HEADER.size + length
-        return code, flags, answer[driver.HEADER.size : split], total, answer[split:], errors_total
-
-    def _send(self, data: bytes, deadline: float) -> None:
-        view = memoryview(data)
-        while view:
-            _, writable, _ = select.select([], [self._in], [], max(0.0, deadline - time.monotonic()))
-            if not writable:
-                raise Broken("no request is taken any more")
-            try:
-                view = view[os.write(self._in.fileno(), view) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise Broken(f"its process has ended ({type(error).__name__})") from error
-
-    def _frame(self, deadline: float) -> bytes:
-        length = int.from_bytes(self._read(4, deadline), "big")
-        if length > _MAX_FRAME:
-            raise Broken(f"a frame of {length} bytes")
-        return self._read(length, deadline)
-
-    def _read(self, count: int, deadline: float) -> bytes:
-        pieces: list[bytes] = []
-        while count:
-            readable, _, _ = select.select([self._out], [], [], max(0.0, deadline - time.monotonic()))
-            if not readable:
-                raise Broken("no answer in time")
-            piece = os.read(self._out.fileno(), min(count, 1 << 20))
-            if not piece:
-                raise Broken("its process has ended")
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
-
-
-def _end(process: subprocess.Popen[bytes], clean: Callable[[], None] | None) -> None:
-    """Kill the driver's session and wait. When its input closes the driver ends by itself, and with it all in its process namespace."""
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(timeout=1.0)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
-    if clean is not None:
-        clean()
+NEW_SHELL = "; the shell's folder, variables and functions are gone, the next command starts a new one in the work folder"
 
 
 class DriverSandbox:
     """A ``Sandbox`` that speaks with the driver. It starts with the first call, and again when code in it has destroyed it.
 
-    ``starter`` makes the command; ``files`` are put into the work folder at every start. Calls from several threads wait for each
-    other. Raises ``SandboxError`` when it cannot be started, or was closed.
+    ``starter`` makes the command; ``base`` (or plain ``files``) is put into the work folder at every start. ``work`` is that folder's
+    path inside. Calls from several threads wait for each other. Raises ``SandboxError`` when it cannot be started, or was closed.
     """
 
-    def __init__(self, backend: str, starter: Starter, limits: Limits, files: Mapping[str, bytes]) -> None:
+    def __init__(self, backend: str, starter: Starter, limits: Limits, files: Mapping[str, bytes] | Base, *, work: str = "/work") -> None:
         self.backend, self.limits = backend, limits
-        self.files = dict(files)
+        self.base = files if isinstance(files, Base) else Base(files=files)
         self.starts = 0
+        self.unreadable: tuple[str, ...] = ()
+        """What the last ``tree`` or ``changes`` left out because it cannot be read."""
+        self._work = work
         self._starter = starter
+        self._restored: Changes = {}
+        self._owner = 0
         self._session: Session | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -195,13 +65,13 @@ class DriverSandbox:
             except Broken as error:
                 return PythonResult(output=b"", problem=f"the whole sandbox was destroyed ({error}); it was started again, all variables "
                                     "and all files that were made are gone")  # fmt: skip
-        problem = _problem(exit_code, flags, limits, output + errors, flags & driver.LOST != 0)
-        if flags & driver.LOST:
+        problem = _problem(exit_code, flags, limits, output + errors, flags & inside.LOST != 0)
+        if flags & inside.LOST:
             problem += "; the interpreter was started again, all variables are gone"
         return PythonResult(
             output=output + errors,
-            raised=bool(flags & driver.RAISED),
-            timed_out=bool(flags & driver.TIMED_OUT),
+            raised=bool(flags & inside.RAISED),
+            timed_out=bool(flags & inside.TIMED_OUT),
             truncated=total > len(output),
             problem=problem,
         )
@@ -224,9 +94,36 @@ class DriverSandbox:
             exit_code=exit_code,
             stdout=out,
             stderr=err,
-            timed_out=bool(flags & driver.TIMED_OUT),
+            timed_out=bool(flags & inside.TIMED_OUT),
             truncated=out_total > len(out) or err_total > len(err),
             problem=_problem(exit_code, flags, limits, err, False),
+        )
+
+    def shell(self, command: str, timeout_s: float | None = None) -> ExecResult:
+        if "\0" in command or len(command) > MAX_CODE:
+            problem = f"a command has at most {MAX_CODE} characters, none of them NUL; it was not run"
+            return ExecResult(exit_code=127, stdout=b"", problem=problem)
+        limits = self.limits.within(timeout_s)
+        with self._lock:
+            try:
+                arguments = (to_bytes(command), self._wire(limits))
+                code, flags, output, total, errors, _ = self._call("shell", arguments, limits.timeout_s + GRACE_S)
+            except Broken as error:
+                return ExecResult(exit_code=-9, stdout=b"", problem=f"the whole sandbox was destroyed ({error}); it was started again, "
+                                  "the shell's variables and all files that were made are gone")  # fmt: skip
+        if flags & inside.RAISED:
+            raise SandboxUnavailable(f"no shell can be started in this sandbox: {errors.decode('utf-8', 'replace')}")
+        lost = flags & inside.LOST != 0
+        ended = f"the shell was killed by signal {-code}" if code < 0 else "the command ended the shell"
+        problem = (_problem(code, flags, limits, errors, False) or ended) + NEW_SHELL if lost else ""
+        if flags & inside.RENEWED:
+            output = b"[the shell had ended meanwhile; this is a new one, in the work folder]\n" + output
+        return ExecResult(
+            exit_code=code,
+            stdout=output,
+            timed_out=bool(flags & inside.TIMED_OUT),
+            truncated=total > len(output),
+            problem=problem,
         )
 
     def read(self, path: str) -> bytes:
@@ -251,43 +148,139 @@ class DriverSandbox:
         if code:
             raise OSError(f"{path!r} cannot be written: {errors.decode('utf-8', 'replace')}")
 
+    def put(self, changes: Changes) -> None:
+        pieces = list(records(changes))
+        with self._lock:
+            try:
+                for piece in pieces:
+                    self._send(piece)
+            except Broken as error:
+                raise OSError(f"the files cannot be written: the sandbox was destroyed ({error})") from error
+
+    def tree(self) -> dict[str, File]:
+        """Copy out the whole work folder, also what other tools made; raises ``ValueError`` above ``MAX_TREE_MB`` or the limit of files.
+
+        Links stay links; pipes, sockets and empty folders are left out; ``unreadable`` names files that are closed to their owner.
+        Where code destroyed the sandbox meanwhile, it is started again, and that is its tree.
+        """
+        with self._lock:
+            try:
+                return self._copy()
+            except Broken:
+                self._end()
+            try:
+                return self._copy()
+            except Broken as error:
+                raise SandboxError(f"the work folder cannot be copied out ({error})") from error
+
+    def changes(self) -> dict[str, File | None]:
+        return difference(self.base.tree, self.tree())
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(backend=self.backend, changes=self.changes())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Start anew with the next call, from the files of a snapshot; they are also what is left when code destroys the sandbox."""
+        if snapshot.image:
+            raise ValueError(f"this is a snapshot of an image of {snapshot.backend}; a sandbox of {self.backend} holds files only")
+        Base(apply(self.base.tree, snapshot.changes))  # refuses what cannot be put
+        with self._lock:
+            self._end()
+            self._restored = snapshot.changes
+
+    @property
+    def work(self) -> str:
+        """The work folder's path inside."""
+        if self.backend == "local":
+            with self._lock:
+                return (self._session or self._start()).work
+        return self._work
+
     def close(self) -> None:
         self._closed = True
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._end()
 
-    def _call(self, operation: str, arguments: tuple[Any, ...], timeout: float) -> tuple[int, int, bytes, int, bytes, int]:
+    def _end(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _call(
+        self, operation: str, arguments: tuple[Any, ...], timeout: float, payload: bytes = b""
+    ) -> tuple[int, int, bytes, int, bytes, int]:
         if self._closed:
             raise SandboxError("the sandbox was closed; make another one")
         session = self._session or self._start()
+        if self._owner != os.getpid():
+            raise SandboxError("this sandbox belongs to the process that started it; make one in each process")
         try:
-            answer = session.call(operation, arguments, timeout)
-        except Broken:
+            answer = session.call(operation, arguments, timeout, payload)
+        except (Broken, SandboxError):
             session.close()
             self._session = None
             raise
-        if answer[1] & driver.FILES or (answer[1] & driver.RAISED and operation in ("python", "run") and answer[0] == 1 and answer[4]):
+        if answer[1] & inside.FILES or (answer[1] & inside.RAISED and operation in ("python", "run") and answer[0] == 1 and answer[4]):
             session.close()  # the driver ends itself
             self._session = None
         return answer
 
     def _start(self) -> Session:
-        session = Session(self._starter(self.limits))
-        session.ready()
+        if self._closed:
+            raise SandboxError("the sandbox was closed; make another one")
+        session = self._begin(again=True)
         self.starts += 1
+        self._session, self._owner = session, os.getpid()
         try:
-            for path, data in self.files.items():
-                code, _, _, _, errors, _ = session.call("write", (path, data), START_S)
-                if code:
-                    raise SandboxError(f"{path!r} cannot be put into the sandbox: {errors.decode('utf-8', 'replace')}")
-        except (Broken, SandboxError) as error:
-            session.close()
-            raise error if isinstance(error, SandboxError) else SandboxError(f"the sandbox did not take its files: {error}") from error
-        self._session = session
+            for piece in (*self.base.pieces, *records(self._restored)):
+                self._send(piece)
+        except (Broken, OSError) as error:
+            self._end()
+            raise SandboxError(f"the sandbox did not take its files: {error}") from error
         return session
 
-    def _wire(self, limits: Limits) -> driver.Limits:
+    def _begin(self, again: bool) -> Session:
+        started = self._starter(self.limits)
+        session = started if isinstance(started, Session) else Session(started)
+        try:
+            session.ready()
+        except SandboxError:
+            if again and isinstance(started, Connection):  # what makes the forks was ending just then
+                return self._begin(again=False)
+            raise
+        return session
+
+    def _send(self, piece: bytes) -> None:
+        code, _, _, _, errors, _ = self._call("put", (), COPY_S, piece)
+        if code:
+            raise OSError(f"the files cannot be written: {errors.decode('utf-8', 'replace')}")
+
+    def _copy(self) -> dict[str, File]:
+        """Raises ``Broken``."""
+        session = self._session or self._start()
+        if not session.told and self.base.tree:
+            self._call("base", (self.base.digests,), COPY_S)
+            session.told = True
+        most = self.limits.max_files + self.base.entries
+        found: dict[str, File] = {}
+        closed: list[str] = []
+        size = 0
+        answer = self._call("tree", (most, MAX_TREE_MB << 20), COPY_S)
+        while not answer[0] and answer[2]:
+            try:
+                size += decode(answer[2], self.base.tree, found, closed)
+            except ValueError as error:
+                self._end()
+                raise Broken(f"what it says of its files is {error}") from error
+            if size > MAX_TREE_MB << 20 or len(found) > most:
+                self._end()
+                raise Broken("it says that there are more files than it may")
+            answer = self._call("more", (), COPY_S)
+        if answer[0]:
+            raise ValueError(f"the work folder cannot be copied out: {answer[4].decode('utf-8', 'replace')}")
+        self.unreadable = tuple(sorted(closed))
+        return dict(sorted(found.items()))
+
+    def _wire(self, limits: Limits) -> inside.Limits:
         mega = 1 << 20
         return {
             "timeout": limits.timeout_s,
@@ -297,18 +290,18 @@ class DriverSandbox:
             "cpu": limits.cpu_s,
             "keep": limits.keep_kb << 10,
             "flood": limits.flood_mb * mega,
-            "max_files": limits.max_files,
+            "max_files": limits.max_files + self.base.entries,
         }
 
 
 def _problem(code: int, flags: int, limits: Limits, errors: bytes, lost: bool) -> str:
-    if flags & driver.TIMED_OUT:
+    if flags & inside.TIMED_OUT:
         return f"it took longer than {limits.timeout_s:g} s and was killed"
-    if flags & driver.FLOODED:
+    if flags & inside.FLOODED:
         return f"it wrote more than {limits.flood_mb} MB and was killed"
-    if flags & driver.MEMORY:
+    if flags & inside.MEMORY:
         return f"it used more than {limits.memory_mb} MB of memory and was killed"
-    if flags & driver.FILES:
+    if flags & inside.FILES:
         return f"it made more than {limits.max_files} files and was killed; all files that were made are gone"
     if not lost:
         return ""

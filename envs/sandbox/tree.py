@@ -83,13 +83,13 @@ def tree_of_tar(data: bytes, strip: int = 0) -> dict[str, File]:
             for member in archive:
                 parts = PurePosixPath(member.name).parts
                 path = "/".join(p for p in parts if p != ".").split("/", strip)[-1] if len(parts) > strip else ""
-                if not path or not (member.isreg() or member.issym()):
+                if not path or not (member.isreg() or member.issym() or member.islnk()):
                     continue
                 check_path(path)
                 size = _within(size + member.size, "the archive")
-                file = archive.extractfile(member) if member.isreg() else None
+                file = None if member.issym() else archive.extractfile(member)  # of a hard link: what it is linked to
                 found[path] = File(link=member.linkname) if file is None else File(file.read(), bool(member.mode & 0o100))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, KeyError) as error:
         raise ValueError(f"this is not a readable tar archive ({type(error).__name__}: {error})") from error
     return dict(sorted(found.items()))
 

@@ -67,14 +67,14 @@ HOSTILE = {
     ),
     "garbage to process 1": (
         "import os\nfor n in range(100):\n  try: os.write(os.open(f'/proc/1/fd/{n}', os.O_WRONLY), b'\\xff' * 99)\n  except OSError: pass",
-        "gone",  # the interpreter, or, where the caller is not root and its pipes can be opened, the whole sandbox
-        None,
+        "",  # nothing of process 1 can be opened
+        b"",
     ),
     "a forged frame to process 1": (
         "import os, struct\nbody = struct.pack('!IiIQQI', 1, 0, 0, 3, 0, 3) + b'win'\nframe = struct.pack('!I', len(body)) + body\n"
         "for n in range(100):\n  try: os.write(os.open(f'/proc/1/fd/{n}', os.O_WRONLY), frame)\n  except OSError: pass",
-        "gone",  # the interpreter, or, where the caller is not root and its pipes can be opened, the whole sandbox
-        None,
+        "",  # nothing of process 1 can be opened
+        b"",
     ),
     "many files": ("for n in range(10**6): open(f'f{n}', 'w').close()", "more than 500 files", b""),
     "a huge value": ("'x' * 50_000_000", "wrote more than 4 MB", b"'xxx"),
@@ -88,7 +88,7 @@ def test_hostile_code_is_contained_and_the_next_call_works(box, name):
     result = box.python(code)
     assert time.monotonic() - began < 8
     assert problem in result.problem
-    assert not result.ok or name == "kills everybody"
+    assert not result.ok or name == "kills everybody" or "to process 1" in name
     if output is not None:
         assert output in result.output if output else result.output == b""
     assert len(result.output) <= 64 << 10

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from turnwise.envs.sandbox import bubblewrap, docker
+from turnwise.envs.sandbox import bubblewrap
 from turnwise.envs.sandbox.base import Limits, SandboxError, SandboxUnavailable, visible
 from turnwise.envs.sandbox.make import make_sandbox
 from turnwise.envs.sandbox.process import Command, DriverSandbox
@@ -103,15 +103,14 @@ def test_limits_are_checked():
 
 def test_without_a_sandbox_nothing_runs(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    docker.probe.cache_clear()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     for backend, told in (
-        ("auto", ("apt-get install bubblewrap", "docker is not installed", "protects nothing")),
+        ("auto", ("apt-get install bubblewrap", "docker: no docker daemon answers at unix://", "protects nothing")),
         ("docker", ("docker:",)),
     ):
         with pytest.raises(SandboxUnavailable) as error:
             make_sandbox(backend)
         assert all(text in str(error.value) for text in told)
-    docker.probe.cache_clear()
 
 
 def test_a_bwrap_that_cannot_work_is_told(monkeypatch, tmp_path):
@@ -189,7 +188,7 @@ def test_everything_ends_with_the_host():
         box = make_sandbox("bubblewrap")
         box.python("1")
         threading.Thread(target=lambda: box.python("while True: pass", timeout_s=60), daemon=True).start()
-        print(box._session.process.pid, flush=True)
+        print(box._session.driver[0], flush=True)
         import time; time.sleep(60)
     """)
     host = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -218,7 +217,7 @@ def test_a_forgotten_sandbox_leaves_nothing():
     before = set(os.listdir("/proc/self/fd"))
     box = make_sandbox("bubblewrap")
     box.python("1")
-    pid = box._session.process.pid
+    pid = box._session.driver[0]
     del box
     assert not running(pid)
     assert set(os.listdir("/proc/self/fd")) == before
