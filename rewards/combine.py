@@ -23,17 +23,22 @@ def product(components: Mapping[str, float]) -> float:
     return math.prod(components.values())
 
 
-def gate(levels: Sequence[tuple[float, float]]) -> float:
+def gate(levels: Sequence[tuple[float, float]], *, strict: bool = True) -> float:
     """Gated accumulation (G-RA, arXiv 2508.10548): a level counts only if every level before it exceeds its threshold.
 
-    ``levels``: (reward, threshold) by falling priority; the last threshold is not used.
+    ``levels``: (reward, threshold) by falling priority; the last threshold is not used. ``strict`` False: reaching a threshold is enough.
     """
     total = 0.0
     for reward, threshold in levels:
         total += reward
-        if not reward > threshold:
+        if not passes(reward, threshold, strict=strict):
             break
     return total
+
+
+def passes(reward: float, threshold: float, *, strict: bool = True) -> bool:
+    """Whether a reward opens the gate behind it: reward > threshold, or >= where not ``strict``."""
+    return reward > threshold if strict else reward >= threshold
 
 
 def log_sigmoid(rewards: Sequence[float], references: Sequence[float]) -> float:

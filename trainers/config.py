@@ -7,11 +7,33 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..rewards.gated import Gate
 from .credit import TurnBatch, estimate
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+class GateConfig(BaseModel):
+    """Gated accumulation of turn rewards (G-RA): see ``rewards.gated.Gate``, which takes these arguments."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    levels: list[str | list[str]]
+    """Names of turn reward components, "outcome" or "outcome.NAME", the most important level first."""
+    thresholds: list[float]
+    """One for each level but the last."""
+    strict: bool = True
+    """A level must exceed its threshold; False: reach it."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> GateConfig:
+        self.build()
+        return self
+
+    def build(self) -> Gate:
+        return Gate(self.levels, self.thresholds, strict=self.strict)
 
 
 class TrainConfig(BaseModel):
@@ -52,6 +74,10 @@ class TrainConfig(BaseModel):
     estimator_args: dict[str, Any] = Field(default_factory=dict)
     information_gain: float = Field(default=0.0, ge=0)
     """Weight of the policy's own information gain (IGPO) as a further turn reward; 0: not computed."""
+    rubric: dict[str, float | dict[str, Any]] = Field(default_factory=dict)
+    """Further turn rewards by name: a weight, or {weight: ..., and its arguments}. ``trainers.shaping.FUNCTIONS`` are known."""
+    gate: GateConfig | None = None
+    """Which turn rewards count only where more important ones were good enough; None: all count."""
     steps: int = Field(default=50, ge=0)
     groups: int = Field(default=16, ge=1)
     """Tasks per step."""

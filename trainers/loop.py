@@ -22,11 +22,10 @@ from ..agents.policy import PolicyAgent
 from ..envs.registry import make
 from ..envs.tasks import TaskSet
 from ..records import Task, Trajectory
-from ..rewards.rubric import Rubric
 from ..trajectory_io import write_trajectories
 from . import checkpoint
 from .assemble import Sample, assemble
-from .collect import Collected, Rewards, collect, play_groups
+from .collect import Collected, collect, play_groups
 from .config import TrainConfig
 from .demonstrate import demonstrations
 from .evaluate import evaluate
@@ -36,6 +35,7 @@ from .policies import open_policy, open_reference
 from .progress import Clock, Display
 from .report.write import write_report
 from .runs import RunFolder, derived_seed
+from .shaping import Shaping
 from .warmstart import demonstration_samples, minibatches, warm_step
 
 WARM_CHECKPOINT = 100
@@ -73,8 +73,8 @@ class Training:
         self._instance = self._make()
         self.tasks: TaskSet = self._instance.unwrapped.tasks
         self._check_settings()
+        self._shaping = Shaping(self.config, self._instance.unwrapped)
         self._demonstrations: list[Trajectory] | None = None
-        self._gained = 0
         self._saving = 0.0  # seconds of the last checkpoint, shown in the row after it
         latest = run.latest_checkpoint()
         self._state = None if latest is None else checkpoint.load_state(latest)
@@ -189,32 +189,23 @@ class Training:
             play,
             stream,
             c.groups,
-            rewards=self._rewards(agent),
+            rewards=self._shaping.of_step(self._information_gain(agent)),
             estimator=c.estimator,
             estimator_args=c.estimator_args,
             rounds=c.replace_rounds,
             clock=clock,
         )
 
-    def _rewards(self, agent: PolicyAgent) -> Rewards | None:
-        """Further turn rewards, by the policy as it is now."""
+    def _information_gain(self, agent: PolicyAgent) -> InformationGain | None:
+        """By the policy as it is now."""
         c = self.config
         if c.information_gain == 0:
             return None
-        gain = InformationGain(self.model, agent.renderer, temperature=c.temperature, token_budget=c.token_budget)
-        rubric = Rubric([(gain, c.information_gain)])
-
-        def add(trajectories: list[Trajectory]) -> list[Trajectory]:
-            scored = rubric(trajectories)
-            self._gained += sum(s.counts.get(gain.name, 0) for s in scored)
-            return [s.apply() for s in scored]
-
-        return add
+        return InformationGain(self.model, agent.renderer, temperature=c.temperature, token_budget=c.token_budget)
 
     def _step(self, learner: Learner, stream: Iterator[Task], display: Display) -> None:
         c = self.config
         self.clock = Clock()
-        self._gained = 0
         agent = self.agent()
         got = self._collect(stream, agent, display)
         with self.clock("train"):
@@ -254,7 +245,7 @@ class Training:
             "faults": sum(not t.outcome.valid for t in got.played),
             "retried": sum(t.attempts > 1 for t in got.played),
             "restarts": agent.restarts,
-            "information_gain_turns": self._gained,
+            **self._shaping.counts,
         }
 
     # ---- what is written -------------------------------------------------------------------------------------------

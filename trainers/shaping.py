@@ -1,0 +1,83 @@
+"""What becomes of a step's turn rewards before credit is given: the rubric adds to them, then the gate takes away.
+
+episodes -> (information gain, ``rubric``) -> (``gate``) -> TurnBatch
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..records import Trajectory
+from ..rewards.gated import UNGATED
+from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
+from ..rewards.swe import Verpo
+from .collect import Rewards
+from .config import TrainConfig
+
+FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"verpo": Verpo}
+"""What ``rubric`` may name, with its arguments."""
+INFORMATION_GAIN = "information_gain"
+
+
+class Shaping:
+    """The further rewards and the gate of one run.
+
+    Raises ``ValueError`` for a reward function or an argument of one that does not exist, and for a gate that names components that
+    neither the environment (as it is weighted) nor the rubric gives.
+    """
+
+    def __init__(self, config: TrainConfig, env: Any) -> None:
+        self._functions = [_function(name, given) for name, given in config.rubric.items()]
+        self._gain = config.information_gain
+        self._gate = None if config.gate is None else config.gate.build()
+        self.counts: dict[str, float] = {}
+        """Of the step, for its row: turns each function scored; with a gate, turns it took from and the mean turn reward without it."""
+        if self._gate is not None:
+            added = [function.name for function, _ in self._functions] + [INFORMATION_GAIN] * (self._gain > 0)
+            self._gate.check([*(getattr(env, "weights", None) or [ENVIRONMENT]), *added])
+
+    def of_step(self, gain: RewardFn | None) -> Rewards | None:
+        """The rewards of one step; ``gain`` is made anew for each, as it holds the policy. None: they stay as they are."""
+        functions = [*self._functions, *([(gain, self._gain)] if gain is not None else [])]
+        self.counts = {f"{INFORMATION_GAIN}_turns": 0} | {f"{function.name}_turns": 0 for function, _ in functions}
+        if self._gate is not None:
+            self.counts |= {"gated_turns": 0, "ungated_turn_reward": 0.0}
+        rubric, summed, episodes = Rubric(functions), 0.0, 0
+        if not functions and self._gate is None:
+            return None
+
+        def shape(trajectories: list[Trajectory]) -> list[Trajectory]:
+            nonlocal summed, episodes
+            if functions:
+                scored = rubric(trajectories)
+                for function, _ in functions:
+                    self.counts[f"{function.name}_turns"] += sum(s.counts[function.name] for s in scored)
+                trajectories = [s.apply() for s in scored]
+            if self._gate is None:
+                return trajectories
+            valid = [t for t in trajectories if t.outcome.valid]
+            summed, episodes = summed + sum(t.turn_reward_sum for t in valid), episodes + len(valid)
+            gated = self._gate(trajectories)
+            self.counts["gated_turns"] += sum(any(name.startswith(UNGATED) for name in turn.measures) for t in gated for turn in t.turns)
+            self.counts["ungated_turn_reward"] = summed / max(1, episodes)
+            return gated
+
+        return shape
+
+
+def _function(name: str, given: float | Mapping[str, Any]) -> tuple[RewardFn, float]:
+    """A reward function and its weight, from the configuration."""
+    if name not in FUNCTIONS:
+        close = difflib.get_close_matches(name, FUNCTIONS, 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"rubric: there is no reward function {name!r}.{hint} Allowed: {', '.join(FUNCTIONS)}")
+    options = {"weight": given} if isinstance(given, int | float) else dict(given)
+    weight = options.pop("weight", None)
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise ValueError(f"rubric: {name} has the weight {weight!r}; give a number, or {{weight: NUMBER, ...}} with its arguments")
+    try:
+        return FUNCTIONS[name](**options), float(weight)
+    except TypeError as error:
+        raise ValueError(f"rubric: {name} does not take {options} ({error})") from None
