@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from .swe_cli import swe_app
+
 if TYPE_CHECKING:
     from ..agents.base import Agent
 
@@ -20,6 +22,7 @@ app = typer.Typer(help="A gym for language-model agents that act over many turns
 
 serve_app = typer.Typer(help="Run a server.", no_args_is_help=True)
 app.add_typer(serve_app, name="serve")
+app.add_typer(swe_app, name="swe")
 
 EnvId = Annotated[str, typer.Argument(help="Environment id, such as turnwise/Search-v0 (see `turnwise envs`).")]
 
@@ -293,21 +296,38 @@ def _task(env: Any, split: str | None, index: int) -> Any:
 
 async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:
     from ..agents.base import Episode
+    from .typed import read_action, usage
 
     console, episode = Console(), Episode(task=task, rollout=0, policy_seed=seed)
     observation, info = env.reset(seed=seed, options={"task": task})
+    tools, rules = getattr(env.unwrapped, "tools", ()), getattr(env.unwrapped, "rules", "")
+
+    def show(who: str, text: str) -> None:
+        below = who == "tool" and "\n" in text  # whose columns should stay in line
+        console.print(f"[{who}]", text.expandtabs(4), sep="\n" if below else " ", markup=False, highlight=False, soft_wrap=True)
+
     while "outcome" not in info:
         for message in observation:
-            console.print(f"[{message.role}] {message.text}", markup=False, highlight=False)
+            if agent is None and tools and message.role == "system":
+                show("system", f"{rules}\n{usage(tools)}")  # a person need not read schemas
+            else:
+                show(message.role, message.text)
         episode.messages.extend(observation)
-        action = typer.prompt("you") if agent is None else (await agent.act(observation, episode)).message
-        if agent is not None:
-            console.print(f"[assistant] {action.text}", markup=False, highlight=False)
+        if agent is None:
+            action = read_action(tools, _ask, typer.echo)
+        else:
+            action = (await agent.act(observation, episode)).message
+            show("assistant", action.text)
         observation, _, _, _, info = env.step(action)
         console.print(f"    {_turn_line(info['turn'])}", markup=False, highlight=False)
     for message in observation:
-        console.print(f"[{message.role}] {message.text}", markup=False, highlight=False)
-    console.print(f"outcome {info['outcome'].score} ({info['stop'].value}) {info['outcome'].note}", markup=False)
+        show(message.role, message.text)
+    console.print(f"outcome {info['outcome'].score} ({info['stop'].value}) {info['outcome'].note}", markup=False, soft_wrap=True)
+
+
+def _ask(prompt: str) -> str:
+    """A line; an empty one only where lines of a text are read."""
+    return typer.prompt(prompt, default="", show_default=False, prompt_suffix=" ") if prompt == "..." else typer.prompt(prompt)
 
 
 def _turn_line(turn: dict[str, Any]) -> str:
