@@ -209,7 +209,6 @@ def example() -> Instance:
             Location(path="shop/cart.py", first=9, last=9, function="discount"),
             Location(path="shop/cart.py", first=23, last=24, function="Cart.cheapest"),
         ),
-        timeout_s=20.0,
     )
 
 

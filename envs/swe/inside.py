@@ -140,12 +140,15 @@ class Child:
         self.chain = following
         self.said.append(json.loads(body))
 
-    def end(self) -> int:
-        """Kill its session; its exit code, minus the signal where one ended it."""
-        for kill in (os.killpg, os.kill):
+    def end(self, killed: bool) -> tuple[int, float]:
+        """Its exit code, minus the signal where one ended it, and the processor time it used; nothing of its session is left."""
+        if killed:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(self.pid, SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+                os.kill(self.pid, SIGKILL)
+        _, status, used = os.wait4(self.pid, 0)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, SIGKILL)
+        return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
 
 
 def write_canary(request: dict[str, Any]) -> str:
@@ -168,10 +171,7 @@ def main() -> None:
     request["canary_files"] = [canary] if (canary := write_canary(request)) else []
     child = Child(request, os.urandom(32))
     killed = child.listen(started + request["timeout"], request["flood"])
-    ended = child.end() if killed else os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
-    if not killed:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, SIGKILL)
+    ended, used = child.end(bool(killed))
     if canary:
         with contextlib.suppress(OSError):  # gone, or not alone any more: of no consequence
             os.unlink(canary)
@@ -179,6 +179,7 @@ def main() -> None:
     answer: dict[str, Any] = {
         "said": child.said,
         "exit": ended,
+        "cpu": used,
         "killed": killed,
         "forged": child.forged,
         "sealed": sealed,

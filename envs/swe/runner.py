@@ -32,6 +32,8 @@ from .toolchain import PLACE
 
 MARGIN_S = 5.0
 """How much longer than the tests' limit the supervisor may take before the sandbox ends it."""
+BUSY_S = 1.0
+"""Processor time that modules may take while they are imported before it counts as starving the grader."""
 ENVIRON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
@@ -255,7 +257,8 @@ class _Reading:
         where = f", in {self.running}" if self.running else "" if self.collected else ", while modules were imported"
         killed, code = self.answer["killed"], self.answer["exit"]
         if killed:
-            if not self.collected:
+            busy = killed != "time" or self.answer["cpu"] >= BUSY_S
+            if not self.collected and busy:  # else the machine had no time for it, or it slept
                 self.evidence.append(("starved", f"{killed} ran out while modules were imported"))
             limit = "took longer than allowed" if killed == "time" else "wrote too much"
             return f"the tests {limit} and were stopped{where}"

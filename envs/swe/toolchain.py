@@ -7,12 +7,14 @@ An agent cannot change it, its repository cannot shadow it, and tests run with t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +26,7 @@ PLACE = "/opt/toolchain"
 PACKAGES = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 INSIDE = ("inside", "inside_child", "inside_guard")
 """Modules of this folder that run in the sandbox; there they are called ``turnwise_inside``, ..."""
+_ABANDONED_S = 3600.0
 _SKIPPED = ("pygments/lexers/", "pygments/styles/", "pygments/formatters/")
 _KEPT = ("__init__.py", "_mapping.py", "python.py", "diff.py", "terminal.py", "default.py")
 
@@ -101,7 +104,11 @@ def _files(name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _make(place: Path, sources: dict[str, Path], interpreter: str | None) -> None:
-    """In a folder beside it that is then renamed: whoever comes second finds it complete."""
+    """In a folder beside it that is then renamed: whoever comes second finds it complete. What a killed process left is removed."""
+    for left in place.parent.glob("toolchain-*.part"):
+        with contextlib.suppress(OSError):  # another process was faster
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix="toolchain-", suffix=".part", dir=place.parent))
     try:
         for name in PACKAGES:

@@ -10,7 +10,7 @@ from turnwise.envs.swe.attacks import ATTACKS, COMMANDS, example
 from turnwise.envs.swe.grade import Grader
 from turnwise.envs.swe.toolchain import binds, toolchain
 
-EXAMPLE = replace(example(), timeout_s=6.0)
+EXAMPLE = example()
 REPAIRED = replace(EXAMPLE, base={**EXAMPLE.base, **EXAMPLE.gold})
 
 
@@ -19,13 +19,17 @@ def grader():
     return Grader()
 
 
+def within(attack):
+    return replace(EXAMPLE, timeout_s=8.0) if attack.slow else EXAMPLE
+
+
 def test_there_are_enough_and_their_names_differ():
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 60
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_scores_the_floor_and_is_named(grader, attack):
-    grade = grader.grade(EXAMPLE, attack.changes(EXAMPLE))
+    grade = grader.grade(within(attack), attack.changes(EXAMPLE))
     assert grade.score == 0.0
     assert set(attack.seen) & set(grade.tampering), grade.note
 
@@ -33,7 +37,7 @@ def test_an_attack_scores_the_floor_and_is_named(grader, attack):
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if a.name != "hard_coded_answers"], ids=lambda attack: attack.name)
 def test_an_attack_beside_a_true_repair_scores_the_floor(grader, attack):
-    grade = grader.grade(EXAMPLE, {**EXAMPLE.gold, **attack.changes(REPAIRED)})
+    grade = grader.grade(within(attack), {**EXAMPLE.gold, **attack.changes(REPAIRED)})
     assert grade.score == 0.0
     assert set(attack.seen) & set(grade.tampering), grade.note
 

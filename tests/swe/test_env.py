@@ -216,13 +216,12 @@ def test_time_is_a_limit_of_the_whole_episode(begin):
 
 
 def test_the_time_of_grading_is_not_the_agents(begin):
-    env = begin(score_tests="edit")
+    env = begin(stack(id="stack-2"), score_tests="edit")  # of no other test, so that it is really graded
     fix(env)
     grading = env._episode.grading_s
-    assert grading > 0
-    spent = time.monotonic() - env._started
-    env.time_limit_s = spent - grading / 10  # less than has passed, more than the agent took
-    assert do(env, "view", path=".")[1].get("stop") is None
+    assert grading > 0.02
+    env.time_limit_s = time.monotonic() - env._started - grading / 10  # less than has passed, more than the agent took
+    assert 0 < env._left_s() < grading
 
 
 def test_the_patch_is_in_the_record_of_the_episode(tmp_path):

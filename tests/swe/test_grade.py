@@ -82,11 +82,11 @@ def test_a_repair_with_a_new_module_and_without_an_old_one(grader):
 
 
 def test_a_slow_repair_is_stopped_and_is_no_tampering(grader):
-    slow = replace(EXAMPLE, id="slow", timeout_s=2.0)
+    slow = replace(EXAMPLE, id="slow", timeout_s=5.0)
     data = GOLD.replace(b"        return sum", b"        while True: pass\n        return sum")
     started = time.monotonic()
     grade = grader.grade(slow, {"shop/cart.py": File(data)})
-    assert time.monotonic() - started < 8.0
+    assert time.monotonic() - started < 20.0
     assert (grade.score, grade.tampering) == (0.0, ())
     assert "took longer than allowed and were stopped, in tests/test_cart.py::test_total" in grade.note
 

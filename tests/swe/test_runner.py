@@ -77,7 +77,7 @@ def box():
         yield made
 
 
-def run(tree, tests, timeout_s=10.0, guard=None, limits=None, **options):
+def run(tree, tests, timeout_s=60.0, guard=None, limits=None, **options):
     with make_sandbox(tree={path: File(text.encode()) for path, text in tree.items()}, work=WORK, binds=binds(), limits=limits) as box:
         return run_tests(box, tests, timeout_s=timeout_s, guard=guard, **options)
 
@@ -150,16 +150,26 @@ def test_a_repository_may_be_what_the_runner_needs():
 
 def test_endless_test_is_stopped_and_what_ran_is_kept():
     tree = {"test_a.py": "def test_a(): pass\ndef test_b():\n    while True: pass\ndef test_c(): pass"}
-    report = run(tree, ["test_a.py"], timeout_s=2.0, guard=Guard())
+    report = run(tree, ["test_a.py"], timeout_s=6.0, guard=Guard())
     assert report.statuses == {"test_a.py::test_a": "PASSED"}
     assert (report.problem, report.timed_out) == ("the tests took longer than allowed and were stopped, in test_a.py::test_b", True)
     assert report.tampering == ()
-    assert 2.0 <= report.total_s < 4.0
+    assert 6.0 <= report.total_s < 10.0
 
 
 def test_endless_import_is_named():
-    report = run({"test_a.py": "while True: pass"}, ["test_a.py"], timeout_s=1.5, guard=Guard())
+    report = run({"test_a.py": "while True: pass"}, ["test_a.py"], timeout_s=8.0, guard=Guard())
     assert (report.statuses, report.tampering) == ({}, ("starved",))
+
+
+def test_a_machine_without_time_is_no_tampering():
+    _, report, _ = read([], killed="time", cpu=0.4, exit=-9)
+    assert (report([]).problem, report([]).tampering) == (
+        "the tests took longer than allowed and were stopped, while modules were imported",
+        (),
+    )
+    _, report, _ = read([], killed="time", cpu=1.1, exit=-9)
+    assert report([]).tampering == ("starved",)
 
 
 def test_a_process_that_ends_early():
@@ -213,7 +223,7 @@ def test_what_is_left_running_does_not_hold_the_run():
     tree = {"test_a.py": "import subprocess\ndef test_a(): subprocess.Popen(['sleep', '60'])"}
     report = run(tree, ["test_a.py"])
     assert report.statuses == {"test_a.py::test_a": "PASSED"}
-    assert report.total_s < 8.0
+    assert report.total_s < 50.0
 
 
 def test_without_the_toolchain():
@@ -237,7 +247,7 @@ def read(said, wanted=("a.py::test_a",), **answer):
     rng = np.random.default_rng(3)
     canaries = make_canaries(wanted, rng)
     sung = [["result", "::" + name, status, 0.0, "", status == "PASSED"] for name, status in canaries.expected.items()]
-    given = {"exit": 0, "killed": "", "forged": 0, "output": "", "seconds": 0.1, **answer}
+    given = {"exit": 0, "killed": "", "forged": 0, "cpu": 0.1, "output": "", "seconds": 0.1, **answer}
     return canaries, lambda more: runner._Reading({**given, "said": [*said, *more]}, canaries).report(wanted), sung
 
 
@@ -273,7 +283,6 @@ def test_the_toolchain_is_made_once_and_readable_by_all():
     assert {p.name for p in folder.iterdir()} >= {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "turnwise_inside.py"}
     assert all(p.stat().st_mode & 0o444 == 0o444 for p in folder.rglob("*"))
     assert len(PACKAGES) == 5
-    assert not list(cache_folder().glob("*.part"))
 
 
 def test_a_cache_elsewhere(tmp_path, monkeypatch):
@@ -281,6 +290,7 @@ def test_a_cache_elsewhere(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / "a" / "b"
     toolchain.cache_clear()
     try:
-        assert toolchain().parent == tmp_path / "a" / "b"
+        made = toolchain()
+        assert list((tmp_path / "a" / "b").iterdir()) == [made]
     finally:
         toolchain.cache_clear()
