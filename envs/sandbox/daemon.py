@@ -88,7 +88,8 @@ def speaking(doing: str) -> Generator[None]:
             said = f"the disk of the daemon is full; make room (docker system prune): {said}"
         raise SandboxError(f"docker cannot {doing}: {said}") from error
     except (errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-        _clients.pop((os.getpid(), address()), None)
+        if (api := _clients.pop((os.getpid(), address()), None)) is not None:
+            api.close()
         raise SandboxError(f"docker cannot {doing}: the daemon at {address()} went away ({type(error).__name__}: {error})") from error
 
 

@@ -34,6 +34,7 @@ from .inside import (
     WORK,
     Ended,
     Stream,
+    execute,
     read_exactly,
     resident,
     set_dumpable,
@@ -96,6 +97,7 @@ class Driver:
         self.control, self.answers = control, answers
         self.interpreter: Interpreter | None = None
         self.bash: Shell | None = None
+        self.command = 0
         self.children = Children()
         self.same: dict[bytes, bytes] = {}
         self.copying: Iterator[bytes] = iter(())
@@ -171,7 +173,7 @@ class Driver:
         err_read, err_write = os.pipe()
         full = {**os.environ, **environ}
         before = running() if self.interpreter or self.bash else frozenset[int]()
-        pid = start(lambda: os.execvpe(argv[0], argv, full), (feed_read, out_write, err_write), (), limits)
+        self.command = pid = start(lambda: execute(argv, full), (feed_read, out_write, err_write), (), limits)
         for fd in (feed_read, out_write, err_write):
             os.close(fd)
         out, err = Stream(out_read), Stream(err_read)
@@ -199,6 +201,7 @@ class Driver:
             stream.drain(limits["keep"], limits["flood"])
         flags = flags or self.excess(limits, (out, err))
         status = self.finish(pid, status, False, before)
+        self.command = 0
         for fd in (out_read, err_read, *(() if fed else (feed,))):
             os.close(fd)
         output, total = out.take()
@@ -290,9 +293,9 @@ class Driver:
 
     def close(self) -> None:
         """Leave nothing behind where no namespace ends with this process: no child, and not the folder that was made for it."""
-        for child in (self.interpreter, self.bash):
-            if child is not None:
-                self.children.kill(child.pid, [])
+        for leader in (self.command, *(child.pid for child in (self.interpreter, self.bash) if child is not None)):
+            if leader:
+                self.children.kill(leader, [])
         if len(sys.argv) > 2:
             remove(os.fsencode(sys.argv[2]))
 

@@ -129,6 +129,21 @@ def start(run: Callable[[], Any], fds: tuple[int, int, int], keep: tuple[int, ..
         os._exit(127)
 
 
+def execute(argv: list[str], environ: dict[str, str]) -> None:
+    """Become a program, searched for in PATH. ``os.execvpe`` would import ``warnings`` for that, each time anew."""
+    if "/" in argv[0]:
+        os.execve(argv[0], argv, environ)
+    problem: OSError | None = None
+    for folder in environ.get("PATH", os.defpath).split(":"):
+        try:
+            os.execve(os.path.join(folder, argv[0]), argv, environ)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            problem = problem or error
+    raise problem or FileNotFoundError(2, "No such file or directory", argv[0])
+
+
 def resident(pid: str) -> int:
     """Bytes of memory of a process that no file backs; 0 once it is gone."""
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import marshal
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from functools import lru_cache
@@ -45,6 +47,16 @@ def _command(place: Place) -> Command:
     return Command(
         argv=[sys.executable, "-S", "-s", str(program), f"{folder}/work", str(folder)],
         environ={**environ, **place.environ},
-        clean=lambda: shutil.rmtree(folder, ignore_errors=True),
+        clean=lambda: _clean(folder),
         work=f"{folder}/work",
     )
+
+
+def _clean(folder: Path) -> None:
+    """Where code ended its driver, what it had started is still there: every process that says so in its environment is killed."""
+    mark = f"TMPDIR={folder}/tmp".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is not ours
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)

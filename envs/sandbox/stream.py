@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import time
+import weakref
 from typing import Any
 
 OUTPUT, ERRORS = 1, 2
@@ -22,7 +23,6 @@ class Stream:
     """
 
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
         self._socket: socket.socket = getattr(raw, "_sock", raw)
         self._socket.setblocking(False)
         self._pending = memoryview(b"")
@@ -31,6 +31,7 @@ class Stream:
         self._left = 0
         self._kind = OUTPUT
         self.ended = False
+        self._close = weakref.finalize(self, _close, raw, self._socket)
 
     def send(self, data: bytes, *, last: bool = False) -> None:
         """Queue input, which goes out while ``piece`` waits; ``last``: the process then reads the end of its input."""
@@ -69,14 +70,8 @@ class Stream:
         return not self.ended
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        response = getattr(self._raw, "_response", None)
-        if response is not None:
-            response.close()
-        with contextlib.suppress(OSError):
-            self._raw.close()
-        self._socket.close()
+        """Twice is fine."""
+        self._close()
         self.ended = True
 
     def _push(self) -> None:
@@ -105,3 +100,15 @@ class Stream:
                 self._kind, self._left = _HEADER.unpack(self._head)
                 self._head = b""
         return b""
+
+
+def _close(raw: Any, connected: socket.socket) -> None:
+    """Everything that the SDK wraps a connection in, each of which would keep it open."""
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
+    response = getattr(raw, "_response", None)
+    if response is not None:
+        response.close()
+    with contextlib.suppress(OSError):
+        raw.close()
+    connected.close()

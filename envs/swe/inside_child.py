@@ -181,9 +181,10 @@ def prepare(request: dict[str, Any]) -> None:
     sys.path[:] = [*paths, *own, toolchain]
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *request["pythonpath"]])
     sys.argv[:] = ["pytest"]
-    import site
+    if not request["site"]:  # else it is so already, and the guard knows it
+        import site
 
-    site.setquit()
+        site.setquit()
 
 
 def arguments(request: dict[str, Any]) -> list[str]:

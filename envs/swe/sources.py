@@ -39,7 +39,8 @@ _COMMIT = (
     "command -v git >/dev/null || exit 0; export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null HOME=/tmp "
     "GIT_AUTHOR_NAME=turnwise GIT_AUTHOR_EMAIL=turnwise@localhost GIT_COMMITTER_NAME=turnwise GIT_COMMITTER_EMAIL=turnwise@localhost "
     "GIT_AUTHOR_DATE='2000-01-01T00:00:00Z' GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'; "
-    "git init -q -b main . && git add -A -f . && git commit -q --allow-empty --no-gpg-sign -m base"
+    "here() { git -c safe.directory='*' \"$@\"; }; "  # a container's folder belongs to another user
+    "here init -q -b main . && here add -A -f . && here commit -q --allow-empty --no-gpg-sign -m base"
 )
 
 
@@ -95,12 +96,12 @@ class Setting:
     @property
     def grader(self) -> Grader:
         """That of this process, so that environments of a group grade the same repair once."""
-        return _grader(self.backend, self.grading)
+        return _grader(self.backend, self.image, self.grading)
 
 
 @lru_cache(maxsize=8)
-def _grader(backend: str, options: tuple[tuple[str, Any], ...]) -> Grader:
-    return Grader(backend, **dict(options))
+def _grader(backend: str, image: str, options: tuple[tuple[str, Any], ...]) -> Grader:
+    return Grader(backend, image=image, **dict(options))
 
 
 class Subject(Protocol):

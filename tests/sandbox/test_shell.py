@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -178,13 +181,15 @@ def test_a_shell_killed_between_commands_is_told(box):
 
 
 def test_a_job_survives_other_calls(box):
-    box.shell("(while true; do sleep 0.05; date +%N > beat; done) & disown")
+    box.shell("(while true; do sleep 0.05; date +%N > new; mv new beat; done) & disown")
     box.python("y = 1")
     box.exec(["sh", "-c", "setsid sleep 100 & sleep 0.1"])
     box.python("import os; os._exit(1)")
     box.shell("sleep 0.3")
     first = box.read("beat")
-    time.sleep(0.3)
+    deadline = time.monotonic() + 5
+    while box.read("beat") == first and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert box.read("beat") != first
     box.shell("exit")
     last = box.read("beat")
@@ -230,6 +235,45 @@ def test_a_driver_killed_from_outside_is_told_and_comes_back(box):
         assert box.shell("cat src/a.txt; ls made.txt; echo [$lost]").stdout.endswith(b"[]\n")
         assert box.starts == starts + 1
         assert sorted(box.tree()) == ["src/a.txt"]
+
+
+def test_what_local_code_started_ends_with_its_driver():
+    box = make_sandbox("local")
+    started = box.shell("sleep 1000 & echo $!").stdout
+    os.kill(box._session.driver[0], signal.SIGKILL)
+    assert "the whole sandbox was destroyed" in box.exec(["true"]).problem
+    assert not alive(int(started))
+    box.close()
+
+
+def test_a_command_in_local_ends_with_the_host():
+    code = textwrap.dedent("""
+        import pathlib, threading, time
+        from turnwise.envs.sandbox.make import make_sandbox
+        box = make_sandbox("local")
+        folder = pathlib.Path(box.work)
+        program = "import os; open('pid', 'w').write(str(os.getpid()))\\nwhile True: pass"
+        threading.Thread(target=lambda: box.exec(["python3", "-c", program], timeout_s=60), daemon=True).start()
+        while not (pid := next((p.read_text() for p in folder.glob("pid")), "")):
+            time.sleep(0.01)
+        print(pid, flush=True)
+        time.sleep(60)
+    """)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as host:
+        pid = int(host.stdout.readline())
+        assert alive(pid)
+        host.kill()
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(pid)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_stopped_driver_is_killed():

@@ -19,8 +19,14 @@ def grader():
     return Grader()
 
 
-def within(attack):
-    return replace(EXAMPLE, timeout_s=8.0) if attack.slow else EXAMPLE
+def attacked(grader, attack, changes):
+    """The grade; an attack that lasts to the limit gets a short one first, and a long one where the machine is busy with other things."""
+    for limit in (3.0, 40.0) if attack.slow else (EXAMPLE.timeout_s,):
+        grade = grader.grade(replace(EXAMPLE, timeout_s=limit), changes)
+        if set(attack.seen) & set(grade.tampering):
+            break
+    assert grade.score == 0.0
+    assert set(attack.seen) & set(grade.tampering), grade.note
 
 
 def test_there_are_enough_and_their_names_differ():
@@ -29,17 +35,13 @@ def test_there_are_enough_and_their_names_differ():
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_scores_the_floor_and_is_named(grader, attack):
-    grade = grader.grade(within(attack), attack.changes(EXAMPLE))
-    assert grade.score == 0.0
-    assert set(attack.seen) & set(grade.tampering), grade.note
+    attacked(grader, attack, attack.changes(EXAMPLE))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if a.name != "hard_coded_answers"], ids=lambda attack: attack.name)
 def test_an_attack_beside_a_true_repair_scores_the_floor(grader, attack):
-    grade = grader.grade(within(attack), {**EXAMPLE.gold, **attack.changes(REPAIRED)})
-    assert grade.score == 0.0
-    assert set(attack.seen) & set(grade.tampering), grade.note
+    attacked(grader, attack, {**EXAMPLE.gold, **attack.changes(REPAIRED)})
 
 
 def test_honest_work_is_not_named(grader):

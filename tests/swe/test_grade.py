@@ -21,6 +21,11 @@ GOLD = EXAMPLE.gold["shop/cart.py"].data
 T = "tests/test_cart.py::test_"
 
 
+@pytest.fixture(autouse=True)
+def idle(monkeypatch):
+    monkeypatch.setattr(module, "crowded", lambda: False)
+
+
 @pytest.fixture(scope="module")
 def grader():
     return Grader()
@@ -89,6 +94,15 @@ def test_a_slow_repair_is_stopped_and_is_no_tampering(grader):
     assert time.monotonic() - started < 20.0
     assert (grade.score, grade.tampering) == (0.0, ())
     assert "took longer than allowed and were stopped, in tests/test_cart.py::test_total" in grade.note
+
+
+def test_on_a_crowded_machine_a_run_without_time_is_repeated(grader, monkeypatch):
+    short = replace(EXAMPLE, id="short", timeout_s=0.05)
+    assert grader.grade(short, EXAMPLE.gold).score == 0.0
+    monkeypatch.setattr(module, "PATIENCE", 600)
+    assert grader.grade(short, EXAMPLE.gold).score == 0.0
+    monkeypatch.setattr(module, "crowded", lambda: True)
+    assert grader.grade(short, EXAMPLE.gold).score == 1.0
 
 
 def test_results_are_kept_and_unfinished_runs_are_not(monkeypatch):

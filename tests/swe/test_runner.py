@@ -158,7 +158,10 @@ def test_endless_test_is_stopped_and_what_ran_is_kept():
 
 
 def test_endless_import_is_named():
-    report = run({"test_a.py": "while True: pass"}, ["test_a.py"], timeout_s=8.0, guard=Guard())
+    for limit in (3.0, 40.0):  # the second where the machine is busy with other things
+        report = run({"test_a.py": "while True: pass"}, ["test_a.py"], timeout_s=limit, guard=Guard())
+        if report.tampering:
+            break
     assert (report.statuses, report.tampering) == ({}, ("starved",))
 
 
