@@ -1,6 +1,8 @@
-"""What sandboxes cost: a new one with its first command, later calls, 64 at once; beside a bare bwrap, mini-swe-agent and ``docker exec``.
+"""What sandboxes cost: a new one with its first command, later calls, 64 at once; beside a bare bwrap and mini-swe-agent.
 
-    python benchmarks/sandbox.py [--mini-python PATH/TO/VENV/bin/python] [--docker-image IMAGE] [--calls 200] [--episodes 40]
+    python benchmarks/sandbox.py [--mini-python PATH/TO/VENV/bin/python] [--calls 200] [--episodes 40]
+
+Containers: sandbox_docker.py.
 
 ``mini-swe-agent`` lives in a virtual environment of its own. The peers start a process for each call and keep no variables; its
 bubblewrap environment shares network and processes with the host and has no limits.
@@ -61,22 +63,21 @@ def bare(episodes: int, found: dict[str, list[float]]) -> None:
         )
 
 
-def turnwise(backend: str, image: str, episodes: int, calls: int, found: dict[str, list[float]]) -> None:
+def turnwise(episodes: int, calls: int, found: dict[str, list[float]]) -> None:
     """New sandboxes, with their first command or Python call; then later calls."""
-    more = {"image": image} if image else {}
 
     def note(name: str, call: Callable[[], object], times: int = 1) -> None:
-        found.setdefault(f"turnwise {backend}: {name}", []).extend(timed(call) for _ in range(times))
+        found.setdefault(f"turnwise bubblewrap: {name}", []).extend(timed(call) for _ in range(times))
 
     for _ in range(episodes):
-        with make_sandbox(backend, **more) as box:
+        with make_sandbox("bubblewrap") as box:
             note("create and exec true", lambda: box.exec(["true"]))
-        with make_sandbox(backend, tree=TREE, **more) as box:
+        with make_sandbox("bubblewrap", tree=TREE) as box:
             note("create with 150 files and exec true", lambda: box.exec(["true"]))
             note("changes of 150 files", box.changes)
-        with make_sandbox(backend, **more) as box:
+        with make_sandbox("bubblewrap") as box:
             note("create and shell true", lambda: box.shell("true"))
-        with make_sandbox(backend, **more) as box:
+        with make_sandbox("bubblewrap") as box:
             note("create and python pass", lambda: box.python("pass"))
             box.shell("true")
             each = max(1, calls // episodes)
@@ -120,23 +121,9 @@ def mini(python: str, calls: int, found: dict[str, list[float]]) -> None:
         peer.stdin.close()
 
 
-def docker(image: str, calls: int, found: dict[str, list[float]]) -> None:
-    started = subprocess.run(
-        ["docker", "run", "-d", "--rm", "--network", "none", image, "sleep", "1000"], capture_output=True, text=True, check=True
-    )
-    name = started.stdout.strip()
-    try:
-        for label, command in (("true", ["true"]), ("python3 -c pass", ["python3", "-c", "pass"])):
-            argv = ["docker", "exec", name, *command]
-            found.setdefault(f"docker exec: {label}", []).extend(timed(lambda: subprocess.run(argv, check=True)) for _ in range(calls))  # noqa: B023
-    finally:
-        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mini-python", default="", help="python of a virtual environment that has mini-swe-agent")
-    parser.add_argument("--docker-image", default="", help="an image with python3; measured only when given")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--episodes", type=int, default=40)
     args = parser.parse_args()
@@ -144,13 +131,10 @@ def main() -> None:
     share, episodes = max(1, args.calls // ROUNDS), max(1, args.episodes // ROUNDS)
     subjects: list[Callable[[], object]] = [
         lambda: bare(episodes, found),
-        lambda: turnwise("bubblewrap", "", episodes, share, found),
+        lambda: turnwise(episodes, share, found),
     ]
     if args.mini_python:
         subjects.append(lambda: mini(args.mini_python, share, found))
-    if args.docker_image:
-        subjects.append(lambda: docker(args.docker_image, max(1, share // 5), found))
-        subjects.append(lambda: turnwise("docker", args.docker_image, 1, max(1, share // 5), found))
     for turn in range(ROUNDS):
         for place in range(len(subjects)):
             subjects[(place + turn) % len(subjects)]()
