@@ -35,7 +35,7 @@ for line in sys.stdin:
         times.append(time.perf_counter() - began)
     subprocess.run(["docker", "rm", "--force", env.container_id], capture_output=True, check=True)
     env.container_id = None
-    print(*times, flush=True)
+    print("times", *times, flush=True)
 """
 Found = dict[str, list[float]]
 
@@ -107,7 +107,8 @@ def main() -> None:
         def mini() -> None:
             stdin.write(f"{share}\n")
             stdin.flush()
-            first, *later = map(float, stdout.readline().split())
+            line = next(line for line in stdout if line.startswith("times "))  # it logs on the same stream
+            first, *later = map(float, line.split()[1:])
             found.setdefault("mini-swe-agent docker: start, first execute", []).append(first)
             found.setdefault("mini-swe-agent docker: execute true", []).extend(later)
 

@@ -54,11 +54,14 @@ class ForkServer:
             theirs.close()
             for fd in serving.inherited:
                 os.close(fd)
+        self._given_up = False
         self.close = weakref.finalize(self, _end, self._socket, process, os.getpid())
         self._socket.send(serving.rules)
 
     def fork(self, sizes: Mapping[str, int], environ: Mapping[str, str]) -> Connection:
         """A new sandbox with file systems in memory of these ``sizes`` (path -> bytes). Raises ``OSError``: the server has ended."""
+        if self._given_up:
+            raise OSError("the process that makes sandboxes has ended")
         request = marshal.dumps((dict(sizes), dict(environ)), 2)
         if len(request) > MOST:
             raise SandboxError(f"the variables of a sandbox take {len(request)} bytes; the most is {MOST}")
@@ -70,7 +73,11 @@ class ForkServer:
             raise
         finally:
             theirs.close()
-        return Connection(socket=ours, keeper=self)
+        return Connection(socket=ours, keeper=self, give_up=self.give_up)
+
+    def give_up(self) -> None:
+        """Make no more: a fork did not start, as it does while this is being killed. Sandboxes that run are not touched."""
+        self._given_up = True
 
 
 def _end(connection: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:

@@ -245,6 +245,7 @@ class DriverSandbox:
             session.ready()
         except SandboxError:
             if again and isinstance(started, Connection):  # what makes the forks was ending just then
+                started.give_up()
                 return self._begin(again=False)
             raise
         return session

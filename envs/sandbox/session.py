@@ -46,10 +46,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A driver that was started otherwise, as a fork. ``keeper`` lives as long as the session does."""
+    """A driver that was started otherwise, as a fork. ``keeper`` lives as long as the session does; ``give_up``: it makes no more forks."""
 
     socket: socket.socket
     keeper: object
+    give_up: Callable[[], None]
 
 
 Starter: TypeAlias = "Callable[[Limits], Command | Connection | Session]"
