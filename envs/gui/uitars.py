@@ -57,6 +57,8 @@ _KNOWN = {*_CALLS, *_OTHER_NAMES}
 _OTHER_ARGUMENTS = {"point": "start_box", "start_point": "start_box", "end_point": "end_box", "hotkey": "key"}
 _DIRECTIONS = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 _ACTION = re.compile(r"^[ \t*]*action[ \t*]*:", re.IGNORECASE | re.MULTILINE)
+_MARK = re.compile(r"action[ \t*]*:[\s*`]*\Z", re.IGNORECASE)
+_GAP = re.compile(r"[\s;,`*]*(?:action[ \t*]*:[\s*`]*)?", re.IGNORECASE)
 _THOUGHT = re.compile(r"\A\s*thought:\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 _NO_NUMBER = re.compile(r"(?:<\|?/?\w{1,20}\|?>|[\s,;()\[\]])*")
@@ -74,7 +76,8 @@ def smart_resize(
     tall, wide = max(factor, round(height / factor) * factor), max(factor, round(width / factor) * factor)
     if tall * wide > max_pixels:
         beta = math.sqrt(height * width / max_pixels)
-        tall, wide = math.floor(height / beta / factor) * factor, math.floor(width / beta / factor) * factor
+        tall = max(factor, math.floor(height / beta / factor) * factor)
+        wide = max(factor, math.floor(width / beta / factor) * factor)
     elif tall * wide < min_pixels:
         beta = math.sqrt(min_pixels / (height * width))
         tall, wide = math.ceil(height * beta / factor) * factor, math.ceil(width * beta / factor) * factor
@@ -148,7 +151,10 @@ class UiTarsSyntax:
         start = mark.end() if mark else 0
         part = text[start:]
         calls = choose(find_calls(part, _KNOWN), _KNOWN)
-        thought = text[: mark.start()] if mark else part[: calls[0].start] if calls else text
+        calls = _last_run(part, calls)
+        thought = text[: start + calls[0].start] if calls else text[: mark.start()] if mark else text
+        if (again := _MARK.search(thought)) is not None:
+            thought = thought[: again.start()].rstrip("* \t\r\n")
         thought = _THOUGHT.sub("", thought).strip()
         if not calls:
             found = "The message is empty." if not text.strip() else f"No action was found in {shown(text.strip(), 60)}."
@@ -286,6 +292,16 @@ class UiTarsSyntax:
 
     def _next(self) -> str:
         return f"Allowed: {', '.join(_CALLS)}. Write e.g. Action: click(start_box='(100,200)')"
+
+
+def _last_run(text: str, calls: list[Call]) -> list[Call]:
+    """The last calls with nothing but line ends and "Action:" in between: an action that a thought looks back on is not done again."""
+    kept = calls[-1:]
+    for call in reversed(calls[:-1]):
+        if not call.problem and _GAP.fullmatch(text, call.end, kept[0].start) is None:
+            break
+        kept.insert(0, call)
+    return kept
 
 
 def _signature(name: str) -> str:

@@ -196,6 +196,9 @@ HOSTILE = {
     "keys": "hotkey(key='" + "a+" * 90_000 + "')",
     "unescaped": "type(content='it" + "'s x) " * 33_000,
     "unescaped and open": "type(content='it's" + "' " * 90_000,
+    "stars": "*" * 199_000 + "action",
+    "spaces after Action": ("action" + " " * 100) * 1_800,
+    "escapes in open texts": "click('" * 100 + "\\a" * 99_000,
     "too long": "click('1')" * 30_000,
 }
 

@@ -66,7 +66,17 @@ def test_smart_resize(size, resized):
     assert smart_resize(*size) == resized
 
 
+def test_an_action_that_the_thought_looks_back_on_is_not_done_again():
+    text = "Thought: last time\nAction: click(start_box='(1,1)')\nmissed, so again.\nAction: click(start_box='(0,0)')"
+    thought = "last time\nAction: click(start_box='(1,1)')\nmissed, so again."
+    assert RELATIVE.parse(text) == a.Parsed(actions=(a.MouseClick(0.0, 0.0),), thought=thought)
+    assert RELATIVE.parse("**Now**\n**Action:** wait()").thought == "**Now**"
+    broken = "Action: click(start_box='(1,1)'\n\nwait()"
+    assert "click(start_box='(1,1)' cannot be read: 'wait' where a plain value" in RELATIVE.parse(broken).problem
+
+
 def test_smart_resize_keeps_its_bounds():
+    assert smart_resize(30, 6000, max_pixels=78_400) == (28, 3948)  # beta 1.51523: 19.8 would be no row at all; 3959.8 down to 3948
     assert smart_resize(1080, 1920, max_pixels=1_003_520) == (728, 1316)  # beta 1.43747; 751.3 -> 728, 1335.7 -> 1316
     for size in ((1, 201), (0, 5)):
         with pytest.raises(ValueError, match="cannot be resized"):
