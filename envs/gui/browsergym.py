@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from . import actions as a
 from .actions import (
@@ -235,6 +235,6 @@ def points(action: Action) -> list[tuple[float, float]]:
 
 def _literal(value: Any) -> str:
     if isinstance(value, tuple):
-        items = list[Any](value)  # pyright: ignore[reportUnknownArgumentType]
+        items = list(cast("tuple[str, ...]", value))
         return repr(items[0]) if len(items) == 1 and items[0] not in a.MODIFIERS else repr(items)
     return repr(plain_number(value)) if isinstance(value, float) else repr(value)

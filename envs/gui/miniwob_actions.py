@@ -168,10 +168,11 @@ class MiniWobSyntax:
         return read
 
     def _point(self, coords: object) -> tuple[float, float]:
-        numbers = [n for n in cast("list[object]", coords) if _is_number(n)] if isinstance(coords, list) else []
-        if len(numbers) != 2 or len(cast("list[object]", coords)) != 2:
-            raise Unreadable(f"coords are two numbers [x, y], not {shown(coords)}")
-        x, y = (float(cast("int | float", n)) for n in numbers)
+        given = cast("list[object]", coords) if isinstance(coords, list) else []
+        numbers = [n for n in map(_number, given) if n is not None]
+        if len(numbers) != 2 or len(given) != 2:
+            raise Unreadable(f"coords are two numbers [x, y], not {shown(cast('object', coords))}")
+        x, y = numbers
         check_point(x, y, self.screen)
         return x, y
 
@@ -226,8 +227,10 @@ def _type_name(given: object) -> str:
     raise Unreadable(f"there is no action_type {shown(given)}.{hint} The types: {', '.join(ACTION_TYPES)}")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= a.MAX_NUMBER
+def _number(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= a.MAX_NUMBER:
+        return float(value)
+    return None
 
 
 def _at_point(name: str, x: float, y: float) -> Action:

@@ -122,8 +122,9 @@ class Parameter:
     default: Any = REQUIRED
 
     def __str__(self) -> str:
-        default = list(self.default) if isinstance(self.default, tuple) else self.default  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        return f"{self.name}: {self.kind.written}" + ("" if self.default is REQUIRED else f" = {default!r}")
+        if self.default is REQUIRED:
+            return f"{self.name}: {self.kind.written}"
+        return f"{self.name}: {self.kind.written} = {'[]' if self.default == () else repr(self.default)}"
 
 
 @dataclass(frozen=True, slots=True)

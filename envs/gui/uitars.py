@@ -57,7 +57,7 @@ _KNOWN = {*_CALLS, *_OTHER_NAMES}
 _OTHER_ARGUMENTS = {"point": "start_box", "start_point": "start_box", "end_point": "end_box", "hotkey": "key"}
 _DIRECTIONS = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 _ACTION = re.compile(r"^[ \t*]*action[ \t*]*:", re.IGNORECASE | re.MULTILINE)
-_MARK = re.compile(r"action[ \t*]*:[\s*`]*\Z", re.IGNORECASE)
+_MARK = re.compile(r"^[ \t*]*action[ \t*]*:[\s*`]*\Z", re.IGNORECASE | re.MULTILINE)
 _GAP = re.compile(r"[\s;,`*]*(?:action[ \t*]*:[\s*`]*)?", re.IGNORECASE)
 _THOUGHT = re.compile(r"\A\s*thought:\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
@@ -153,9 +153,7 @@ class UiTarsSyntax:
         calls = choose(find_calls(part, _KNOWN), _KNOWN)
         calls = _last_run(part, calls)
         thought = text[: start + calls[0].start] if calls else text[: mark.start()] if mark else text
-        if (again := _MARK.search(thought)) is not None:
-            thought = thought[: again.start()].rstrip("* \t\r\n")
-        thought = _THOUGHT.sub("", thought).strip()
+        thought = _THOUGHT.sub("", _MARK.sub("", thought)).strip()
         if not calls:
             found = "The message is empty." if not text.strip() else f"No action was found in {shown(text.strip(), 60)}."
             return Parsed(thought=thought, problem=f"{found} {self._next()}")
