@@ -136,9 +136,8 @@ class BrowserGymSyntax:
         for subset in self.subsets:
             if subset not in SUBSETS:
                 raise ValueError(f"there is no action subset {subset!r}.{did_you_mean(subset, SUBSETS)} The subsets: {', '.join(SUBSETS)}")
-        # scroll stands in both sets of BrowserGym
         groups = {"", *self.subsets}
-        allowed = tuple(s for s in SIGNATURES if s.group in groups or (s.name == "scroll" and "coord" in groups))
+        allowed = tuple(s for s in SIGNATURES if s.group in groups)
         object.__setattr__(self, "allowed", allowed)
 
     def instructions(self) -> str:

@@ -143,7 +143,7 @@ def test_subsets_are_those_of_browsergym():
         return [signature.name for signature in BrowserGymSyntax(subsets).allowed]
 
     assert names("nav") == ["noop", "goto", "go_back", "go_forward"]
-    assert names("coord")[:3] == ["noop", "scroll", "scroll_at"]
+    assert names("coord")[:3] == ["noop", "scroll_at", "mouse_move"]
     assert names("tab", "chat", "infeas") == ["noop", "send_msg_to_user", "report_infeasible", "tab_close", "tab_focus", "new_tab"]
     assert len(names(*SUBSETS)) == len(SIGNATURES) == 35
     with pytest.raises(ValueError, match=r"no action subset 'coords'\. Did you mean coord\?"):

@@ -124,6 +124,7 @@ def test_calls_that_lead_their_line(text, leading):
         ("pres('1')\nclick('2')", [("1",), ("2",)]),
         ("pres('1')", [("1",)]),
         ("the element(s) of f(x)", []),
+        ("  # so click('1')", []),
         ("fill('1', 'then click(\\'2\\')')", [("1", "then click('2')")]),
     ],
 )

@@ -71,6 +71,7 @@ def test_a_thought_and_a_block_around_the_object():
     parsed = SYNTAX.parse('I see {it}.\n```json\n{"action_type": "CLICK_ELEMENT", "ref": "7"}\n```')
     assert parsed == a.Parsed(actions=(a.Click("7"),), thought="I see {it}.")
     assert SYNTAX.parse('Now {it}: {"action_type": "NONE"} done').actions == (a.Noop(0.0),)
+    assert SYNTAX.parse('The form is {"user": "bob"}. {"action_type": "NONE"}').actions == (a.Noop(0.0),)
 
 
 def test_several_objects_need_multi():
@@ -102,6 +103,7 @@ def test_several_objects_need_multi():
         ('{"action_type": "CLICK_COORDS", "coords": {"x": 1}}', "not {'x': 1}"),
         ('{"action_type": "CLICK_COORDS", "coords": [161, 0]}', "the point (161, 0) is outside the screen; allowed: x from 0 to 160,"),
         ('{"action_type": "PRESS_KEY", "key": "<Entr>"}', "there is no key 'Entr'. Did you mean Enter?"),
+        ('{"action_type": "PRESS_KEY", "key": "C-"}', "there is no key 'C-'"),
         ('{"action_type": "PRESS_KEY", "key": 104}', "or a number from 0 to 103, not 104"),
         ('{"action_type": "TYPE_TEXT", "text": 5}', "text is a text in double quotes, not 5"),
         ('{"action_type": "TYPE_TEXT", "text": "\\ud800"}', "half of a surrogate pair is no text"),
