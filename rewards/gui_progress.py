@@ -149,7 +149,7 @@ def _counted(actions: Actions) -> tuple[Hashable, ...]:
     return tuple(action for action in actions if action is not None)
 
 
-def _prefix_lengths(actions: Actions, known: Actions) -> list[int]:
+def _prefix_lengths(actions: Actions, known: tuple[Hashable, ...]) -> list[int]:
     """Length of the longest common subsequence of ``known`` and the first t actions, t = 0..T."""
     row, found = [0] * (len(known) + 1), [0]
     for action in actions:
@@ -158,10 +158,10 @@ def _prefix_lengths(actions: Actions, known: Actions) -> list[int]:
     return found
 
 
-def _next_row(row: list[int], x: Hashable, b: Actions) -> list[int]:
+def _next_row(row: list[int], x: Hashable, b: tuple[Hashable, ...]) -> list[int]:
     new = [0]
     for j, y in enumerate(b):
-        new.append(row[j] + 1 if x is not None and x == y else max(row[j + 1], new[j]))
+        new.append(row[j] + 1 if x == y else max(row[j + 1], new[j]))
     return new
 
 

@@ -40,6 +40,9 @@ def test_gui_g2_golden():
 def test_gui_g2_by_hand():
     # centres one sigma apart in x: alpha 1, width 20
     assert gui_g2_point([20, 0, 40, 10], [0, 0, 20, 10], alpha=1.0) == pytest.approx(math.exp(-0.5))
+    assert gui_g2_point([0, 10, 20, 20], [0, 0, 20, 10], alpha=1.0) == pytest.approx(math.exp(-0.5))
+    # one of 10 in y: Sigma = 100, D = 1/8 in R_c
+    assert gui_g2_coverage([0, 10, 20, 20], [0, 0, 20, 10], alpha=1.0) == pytest.approx(math.exp(-0.125))
     # no distance; widths 10 and 20: sqrt(2 * 10 * 20 / (100 + 400)) = sqrt(0.8)
     assert gui_g2_coverage([5, 0, 15, 8], [0, 0, 20, 8]) == pytest.approx(math.sqrt(0.8))
     # sizes that differ do not matter to the point reward
