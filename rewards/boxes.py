@@ -23,7 +23,7 @@ LIMIT = 1e9
 
 def is_coordinates(values: Sequence[object], count: int) -> bool:
     """Whether these are ``count`` finite numbers within ``LIMIT``. Never raises; for what an agent wrote."""
-    if len(values) != count or not all(isinstance(v, Real) and not isinstance(v, bool) for v in values):
+    if len(values) != count or any(isinstance(v, bool) or not isinstance(v, Real) for v in values):
         return False
     return all(-LIMIT <= v <= LIMIT for v in cast("Sequence[float]", values))  # false for NaN
 
@@ -117,4 +117,4 @@ def check_size(width: float, height: float) -> None:
 
 
 def _seen(values: object) -> str:
-    return repr(cast(object, values))[:80]
+    return repr(values)[:80]
