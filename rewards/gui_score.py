@@ -19,10 +19,12 @@ Verdict: TypeAlias = Literal["correct", "wrong", "wrong_format"]
 
 ASPECT = 200.0
 """The longest image that ``smart_resize`` takes: its long side over its short one."""
+LEAST_PIXELS, MOST_PIXELS = 100 * 28**2, 16384 * 28**2
+"""Areas that ``smart_resize`` keeps within by default."""
 
 
 def smart_resize(
-    height: int, width: int, *, factor: int = 28, least_pixels: int = 100 * 784, most_pixels: int = 16384 * 784
+    height: int, width: int, *, factor: int = 28, least_pixels: int = LEAST_PIXELS, most_pixels: int = MOST_PIXELS
 ) -> tuple[int, int]:
     """(height, width) in which Qwen2.5-VL and UI-TARS 1.5 see an image: multiples of ``factor`` within these areas, near its aspect.
 

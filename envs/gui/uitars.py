@@ -7,12 +7,12 @@ processor has resized it ("absolute", ``smart_resize``). All become CSS pixels, 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
+from ...rewards.gui_score import LEAST_PIXELS, MOST_PIXELS, smart_resize
 from . import actions as a
 from .actions import (
     MAX_NUMBER,
@@ -32,9 +32,6 @@ from .calls import Call, Value, choose, find_calls, unescaped
 from .keys import check_keys, read_key, split_keys
 from .signatures import bind
 
-FACTOR = 28
-MIN_PIXELS, MAX_PIXELS = 100 * FACTOR**2, 16384 * FACTOR**2
-MAX_RATIO = 200
 WAIT_MS = 5000.0
 """What ``wait()`` waits."""
 
@@ -65,25 +62,6 @@ _NO_NUMBER = re.compile(r"(?:<\|?/?\w{1,20}\|?>|[\s,;()\[\]])*")
 _UNESCAPED = re.compile(r"""\w+\(\s*content\s*=\s*(['"])(.*)\1\s*\)\s*\Z""", re.DOTALL)
 
 
-def smart_resize(
-    height: int, width: int, *, factor: int = FACTOR, min_pixels: int = MIN_PIXELS, max_pixels: int = MAX_PIXELS
-) -> tuple[int, int]:
-    """(height, width) to which the processor of Qwen2-VL and Qwen2.5-VL resizes an image: multiples of ``factor``, ``min_pixels`` to
-    ``max_pixels`` pixels, nearly the same ratio. ``smart_resize(1080, 1920)`` is (1092, 1932). Raises ``ValueError`` for a side of 0
-    and a ratio over 200."""
-    if min(height, width) < 1 or max(height, width) / min(height, width) > MAX_RATIO:
-        raise ValueError(f"an image of {width} x {height} pixels cannot be resized; allowed: sides from 1, a ratio of at most {MAX_RATIO}")
-    tall, wide = max(factor, round(height / factor) * factor), max(factor, round(width / factor) * factor)
-    if tall * wide > max_pixels:
-        beta = math.sqrt(height * width / max_pixels)
-        tall = max(factor, math.floor(height / beta / factor) * factor)
-        wide = max(factor, math.floor(width / beta / factor) * factor)
-    elif tall * wide < min_pixels:
-        beta = math.sqrt(min_pixels / (height * width))
-        tall, wide = math.ceil(height * beta / factor) * factor, math.ceil(width * beta / factor) * factor
-    return tall, wide
-
-
 @dataclass(frozen=True)
 class UiTarsSyntax:
     """For a screen of ``width`` x ``height`` CSS pixels. ``image`` (width, height) is the screenshot's size where it is not the screen's.
@@ -101,8 +79,8 @@ class UiTarsSyntax:
     _: KW_ONLY
     coordinates: Literal["relative", "absolute"] = "relative"
     image: tuple[int, int] | None = None
-    min_pixels: int = MIN_PIXELS
-    max_pixels: int = MAX_PIXELS
+    min_pixels: int = LEAST_PIXELS
+    max_pixels: int = MOST_PIXELS
     scroll_pixels: float = 500.0
     decimals: int | None = None
     multi: bool = True
@@ -117,7 +95,7 @@ class UiTarsSyntax:
         space = (1000, 1000)
         if self.coordinates == "absolute":
             across, down = self.image or (self.width, self.height)
-            tall, wide = smart_resize(down, across, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
+            tall, wide = smart_resize(down, across, least_pixels=self.min_pixels, most_pixels=self.max_pixels)
             space = (wide, tall)
         object.__setattr__(self, "space", space)
 

@@ -1,6 +1,6 @@
 import pytest
 from turnwise.envs.gui import actions as a
-from turnwise.envs.gui.uitars import UiTarsSyntax, smart_resize
+from turnwise.envs.gui.uitars import UiTarsSyntax
 
 RELATIVE = UiTarsSyntax(1920, 1080)
 ABSOLUTE = UiTarsSyntax(1920, 1080, coordinates="absolute")
@@ -53,19 +53,6 @@ def test_each_call_has_its_action(call):
     assert RELATIVE.parse(RELATIVE.write([LITERAL[call]], "I go on.")) == expected
 
 
-@pytest.mark.parametrize(
-    ("size", "resized"),
-    [
-        ((1080, 1920), (1092, 1932)),  # 38.57 and 68.57 factors are 39 and 69
-        ((210, 160), (336, 252)),  # 78,400 / (224 * 168) too few: beta = 1.5275; 320.8 up to 336, 244.4 up to 252
-        ((4000, 8000), (2520, 5068)),  # over 12,845,056: beta = 1.57836; 2534.3 down to 2520, 5068.5 down to 5068
-        ((28, 28), (280, 280)),
-    ],
-)
-def test_smart_resize(size, resized):
-    assert smart_resize(*size) == resized
-
-
 def test_an_action_that_the_thought_looks_back_on_is_not_done_again():
     text = "Thought: last time\nAction: click(start_box='(1,1)')\nmissed, so again.\nAction: click(start_box='(0,0)')"
     thought = "last time\nAction: click(start_box='(1,1)')\nmissed, so again."
@@ -73,14 +60,6 @@ def test_an_action_that_the_thought_looks_back_on_is_not_done_again():
     assert RELATIVE.parse("**Now**\n**Action:** wait()").thought == "**Now**"
     broken = "Action: click(start_box='(1,1)'\n\nwait()"
     assert "click(start_box='(1,1)' cannot be read: 'wait' where a plain value" in RELATIVE.parse(broken).problem
-
-
-def test_smart_resize_keeps_its_bounds():
-    assert smart_resize(30, 6000, max_pixels=78_400) == (28, 3948)  # beta 1.51523: 19.8 would be no row at all; 3959.8 down to 3948
-    assert smart_resize(1080, 1920, max_pixels=1_003_520) == (728, 1316)  # beta 1.43747; 751.3 -> 728, 1335.7 -> 1316
-    for size in ((1, 201), (0, 5)):
-        with pytest.raises(ValueError, match="cannot be resized"):
-            smart_resize(*size)
 
 
 def test_absolute_coordinates_are_pixels_of_the_resized_image():
@@ -191,7 +170,7 @@ def test_what_the_syntax_cannot_say_is_refused(action):
     [
         ({"width": 0, "height": 5}, "a screen of 0 x 5 pixels"),
         ({"width": 5, "height": 5, "coordinates": "percent"}, "coordinates 'percent'"),
-        ({"width": 5, "height": 5000, "coordinates": "absolute"}, "cannot be resized"),
+        ({"width": 5, "height": 5000, "coordinates": "absolute"}, "sides are at least 1"),
     ],
 )
 def test_screens_that_are_none(arguments, message):

@@ -30,6 +30,11 @@ def test_smart_resize_by_hand(height, width, resized):
     assert smart_resize(height, width) == resized
 
 
+def test_smart_resize_within_areas():
+    assert smart_resize(30, 6000, most_pixels=78_400) == (28, 3948)  # beta 1.51523: 19.8 would be no row at all; 3959.8 down to 3948
+    assert smart_resize(1080, 1920, most_pixels=1_003_520) == (728, 1316)  # beta 1.43747; 751.3 -> 728, 1335.7 -> 1316
+
+
 @given(st.integers(1, 8000), st.integers(1, 8000))
 def test_smart_resize_keeps_its_promises(height, width):
     if max(height, width) > 200 * min(height, width):
