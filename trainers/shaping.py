@@ -11,12 +11,13 @@ from typing import Any
 
 from ..records import Trajectory
 from ..rewards.gated import UNGATED
+from ..rewards.gui_progress import Progrm
 from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
 from .collect import Rewards
 from .config import TrainConfig
 
-FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"verpo": Verpo}
+FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"progrm": Progrm, "verpo": Verpo}
 """What ``rubric`` may name, with its arguments."""
 INFORMATION_GAIN = "information_gain"
 

@@ -210,6 +210,7 @@ def test_wrong_names_are_told_before_anything_runs(tmp_path):
         ({"rubric": {"verpo": {"difficulty": "hard", "weight": 1}}}, "allowed: linear, exponential, uniform"),
         ({"rubric": {"verpo": {"difficulty": "linear"}}}, "weight None; give a number"),
         ({"rubric": {"verpo": {"weight": 1.0, "levels": 2}}}, "verpo does not take"),
+        ({"rubric": {"progrm": {"weight": 1.0, "kept": 2.0}}}, "kept is 2.0"),
     ):
         with pytest.raises(ValueError, match=message):
             Training(RunFolder.create(tmp_path / str(len(list(tmp_path.iterdir()))), TrainConfig(**{**SMALL, **changes})))
