@@ -127,12 +127,14 @@ def check_command(
         raise ValueError(f"--limit is {limit}; it must be at least 1")
     task_set = ShippedTasks() if tasks == "shipped" else from_jsonl(tasks)
     chosen: dict[str, list[Callable[[], Instance]]] = {}
+    known: set[str] = set()
     for task in (task for split in task_set.list_splits() for task in task_set.list_tasks(split.name)):
         project = str(task.data.get("package") or task.data.get("project"))
+        known.add(project)
         if package in (None, project):
             chosen.setdefault(project, []).append(partial(build if task.data["kind"] == "package" else from_data, task.data))
     if not chosen:
-        raise ValueError(f"there are no tasks of {package!r}" if package else f"{tasks} has no tasks")
+        raise ValueError(f"there are no tasks of {package!r}; there are: {', '.join(sorted(known))}")
     console, grader = Console(), Grader()
     table = Table("project", *(Column(name, justify="right") for name in ("tasks", "gold 1", "null 0", "seconds each")))
     wrong: list[Verdict] = []

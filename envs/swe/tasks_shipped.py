@@ -49,6 +49,10 @@ def row(instance: Instance, split: str = "train") -> dict[str, Any]:
 
 def from_jsonl(path: str | Path) -> ListTaskSet:
     """The tasks of a file that ``turnwise swe make`` wrote. Raises ``ValueError`` with the number of a line that is none."""
+    if not Path(path).is_file():
+        raise ValueError(
+            f"there is no file {str(path)!r} with tasks; turnwise swe make writes one, 'shipped' is the set that is there already"
+        )
     found: dict[str, list[Task]] = {}
     with Path(path).open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):

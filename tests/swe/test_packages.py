@@ -231,7 +231,8 @@ def test_check_finds_a_task_that_is_none(tmp_path):
     [
         (["make", "x", "--out", "a.txt"], "end it in .jsonl"),
         (["make", "x", "--out", "a.json", "--split", "dev"], "--split is 'dev'"),
-        (["check", "--package", "stall"], "no tasks of 'stall'"),
+        (["check", "--package", "stall"], "no tasks of 'stall'; there are: cachetools, deepmerge, docstring_parser"),
+        (["check", "none.jsonl"], "there is no file 'none.jsonl'"),
         (["check", "--limit", "0"], "--limit is 0"),
     ],
 )
