@@ -9,10 +9,11 @@ viewport, (0, 0) at its top left; wheel amounts are CSS pixels too, positive to 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
+T = TypeVar("T")
 Button: TypeAlias = Literal["left", "middle", "right"]
 Modifier: TypeAlias = Literal["Alt", "Control", "ControlOrMeta", "Meta", "Shift"]
 BUTTONS: tuple[Button, ...] = ("left", "middle", "right")
@@ -359,6 +360,18 @@ def too_many(count: int, multi: bool) -> str:
         return ""
     allowed = f"at most {MAX_ACTIONS} are" if multi else "one is"
     return f"{count} actions were found in the message; {allowed} allowed. Write only what is to be done next."
+
+
+def read_each(written: Iterable[T], read: Callable[[T], Action], thought: str, multi: bool) -> Parsed:
+    """The actions of a message, each by ``read``; the first ``Unreadable`` one, or too many, are the problem."""
+    actions: list[Action] = []
+    for one in written:
+        try:
+            actions.append(read(one))
+        except Unreadable as error:
+            return Parsed(thought=thought, problem=str(error))
+    problem = too_many(len(actions), multi)
+    return Parsed(actions=() if problem else tuple(actions), thought=thought, problem=problem)
 
 
 def check_count(actions: Sequence[object], multi: bool) -> None:

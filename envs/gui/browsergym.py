@@ -20,10 +20,10 @@ from .actions import (
     did_you_mean,
     escaped,
     plain_number,
+    read_each,
     sentence,
     shown,
     too_long,
-    too_many,
 )
 from .calls import Call, action_part, choose, find_calls
 from .signatures import (
@@ -169,14 +169,7 @@ class BrowserGymSyntax:
             found = "The message is empty." if not text.strip() else f"No action was found in {shown(text.strip(), 60)}."
             return Parsed(thought=text.strip(), problem=f"{found} {self._next()}")
         thought = (before + part[: calls[0].start]).strip()
-        read: list[Action] = []
-        for call in calls:
-            try:
-                read.append(self._action(call))
-            except Unreadable as error:
-                return Parsed(thought=thought, problem=str(error))
-        problem = too_many(len(read), self.multi)
-        return Parsed(actions=() if problem else tuple(read), thought=thought, problem=problem)
+        return read_each(calls, self._action, thought, self.multi)
 
     def write(self, actions: Sequence[Action], thought: str = "") -> str:
         check_count(actions, self.multi)

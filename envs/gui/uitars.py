@@ -23,10 +23,10 @@ from .actions import (
     check_text,
     did_you_mean,
     escaped,
+    read_each,
     sentence,
     shown,
     too_long,
-    too_many,
 )
 from .calls import Call, Value, choose, find_calls, unescaped
 from .keys import check_keys, read_key, split_keys
@@ -138,14 +138,7 @@ class UiTarsSyntax:
         repaired = _UNESCAPED.match(part, calls[0].start) if len(calls) == 1 and calls[0].problem else None
         if repaired is not None:
             calls = [Call(name=calls[0].name, source=calls[0].source, kwargs={"content": unescaped(repaired[2])})]
-        read: list[Action] = []
-        for call in calls:
-            try:
-                read.append(self._action(call))
-            except Unreadable as error:
-                return Parsed(thought=thought, problem=str(error))
-        problem = too_many(len(read), self.multi)
-        return Parsed(actions=() if problem else tuple(read), thought=thought, problem=problem)
+        return read_each(calls, self._action, thought, self.multi)
 
     def write(self, actions: Sequence[Action], thought: str = "") -> str:
         """A thought loses its line breaks, as "Action:" at the start of a line ends it."""

@@ -267,7 +267,7 @@ class Tamperer(Agent):
 
     def changes(self, found: Instance) -> dict[str, File | None]:
         """What is written."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say which files it changes")
 
     def steps(self) -> Iterator[list[Call]]:
         found = self.instance()
