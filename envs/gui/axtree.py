@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from .dom import Dom, Element, Json, cut_lines
+from .dom import Box, Dom, Element, Json, cut_lines
 
 MAX_LABEL = 400
 """Characters of a name that are shown."""
@@ -15,8 +15,8 @@ GRAPHICS = {"circle", "ellipse", "rect", "line", "polygon", "polyline", "path", 
 _GEOMETRY = ("cx", "cy", "r", "rx", "ry", "x", "y", "width", "height", "x1", "y1", "x2", "y2", "points", "transform", "d")
 
 
-def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool = False) -> str:
-    """The tree as text; ``boxes``: with x, y of every element's centre.
+def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool | Callable[[Box], str] = False) -> str:
+    """The tree as text; ``boxes``: with x, y of every element's centre, or with what the function says of its box.
 
     Nodes without a name that do nothing are passed over; an element that can be clicked but has no name is described by its
     title, HTML id and classes; shapes of an SVG, which have no place in the accessibility tree, are listed with colour and geometry.
@@ -54,7 +54,7 @@ def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool = False) -> str:
     return cut_lines(lines, dom.left_out)
 
 
-def _line(node: Json, role: str, name: str, element: Element | None, parent_name: str, boxes: bool) -> str:
+def _line(node: Json, role: str, name: str, element: Element | None, parent_name: str, boxes: bool | Callable[[Box], str]) -> str:
     if role == "RootWebArea":
         return f"RootWebArea {_quoted(name)}"
     if role == "StaticText":
@@ -88,9 +88,13 @@ def _line(node: Json, role: str, name: str, element: Element | None, parent_name
         if properties.get(state) not in (None, "false", False) or (state in ("checked", "expanded", "selected") and state in properties)
     ]
     if boxes and element is not None and element.box is not None:
-        x1, y1, x2, y2 = element.box
-        parts.append(f"at ({(x1 + x2) / 2:.0f}, {(y1 + y2) / 2:.0f})")
+        parts.append(_centre(element.box) if boxes is True else boxes(element.box))
     return ", ".join(parts)
+
+
+def _centre(box: Box) -> str:
+    x1, y1, x2, y2 = box
+    return f"at ({(x1 + x2) / 2:.0f}, {(y1 + y2) / 2:.0f})"
 
 
 def _described(element: Element) -> str:
