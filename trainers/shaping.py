@@ -11,13 +11,14 @@ from typing import Any
 
 from ..records import Trajectory
 from ..rewards.gated import UNGATED
+from ..rewards.grounding import GuiRcpo
 from ..rewards.gui_progress import Progrm
 from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
 from .collect import Rewards
 from .config import TrainConfig
 
-FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"progrm": Progrm, "verpo": Verpo}
+FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"gui_rcpo": GuiRcpo, "progrm": Progrm, "verpo": Verpo}
 """What ``rubric`` may name, with its arguments."""
 INFORMATION_GAIN = "information_gain"
 

@@ -23,7 +23,7 @@ def _value(s: Sheet, column: str) -> str:
         case "Price":
             return f"{s.rng.integers(100, 99_999) / 100:.2f}"
         case "City":
-            return s.words.text(1)[:-1]
+            return s.words.city()
         case _:
             return f"{int(s.rng.integers(1, 999))} kB"
 

@@ -52,7 +52,7 @@ _FIELDS = [
 ]  # fmt: skip
 _SETTINGS = [
     "Language", "Time zone", "Theme", "Font size", "Startup page", "Date format", "Currency", "Auto save", "Spelling", "Animations",
-    "Location", "Cookies", "Backups", "Two-step login", "Sounds", "Vibration", "Do not disturb", "Previews", "Subtitles",
+    "Location", "Cookies", "Backups", "Two-step login", "Key sounds", "Vibration", "Do not disturb", "Previews", "Subtitles",
     "Battery saver", "Updates", "Telemetry", "Sync", "Mobile data", "Proxy", "Download folder",
 ]  # fmt: skip
 _SECTIONS = ("General", "Privacy", "Security", "Sounds", "Accounts", "Network", "Display", "Storage", "Keyboard", "About")

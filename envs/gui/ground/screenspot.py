@@ -162,7 +162,10 @@ def _rows(file: Path) -> Iterator[Row]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{file} is not JSON: {error}") from error
     if not isinstance(read, list) or not all(isinstance(row, dict) for row in cast("list[object]", read)):
-        raise ValueError(f"{file} is no list of samples; a .json file is a list, a .jsonl file has one sample on each line")
+        raise ValueError(
+            f"{file} is no list of samples; a .json file is a list, a .jsonl file has one sample on each line. "
+            "Where other files lie beside the samples, name the file of samples itself"
+        )
     yield from cast("list[Row]", read)
 
 

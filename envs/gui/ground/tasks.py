@@ -140,7 +140,7 @@ class GroundTasks(TaskSet):
             theme = self.themes[int(rng.integers(len(self.themes)))]
             width, height = self.sizes[int(rng.integers(len(self.sizes)))]
             scale = self.scales[int(rng.integers(len(self.scales)))]
-            seed, kind = int(rng.integers(2**31)), self.kinds[int(rng.integers(len(self.kinds)))]
+            seed, kind = int(rng.integers(2_147_483_647)), self.kinds[int(rng.integers(len(self.kinds)))]
             _, items = make_page(layout, theme, split, seed, (width, height))
             found = describe(items, kind, rng)
             if found is not None:

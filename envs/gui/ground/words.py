@@ -127,6 +127,10 @@ class Words:
     def place(self) -> str:
         return self._new(lambda: self._pick(_PLACES))
 
+    def city(self) -> str:
+        """A place that may have come before."""
+        return self._pick(_PLACES)
+
     def stem(self) -> str:
         """Of a file's name."""
         return self._new(lambda: f"{self._pick(_KINDS)}-{self._pick(_THINGS)}")
