@@ -10,7 +10,6 @@ from turnwise.envs.gui.ground.pages import target_box
 from turnwise.envs.gui.ground.scripts import Expert
 from turnwise.trainers.grounding import evaluate_votes
 
-
 BOXES = {}
 
 
