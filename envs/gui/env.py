@@ -88,7 +88,7 @@ class GuiEnv(Env):
         self.weights = {name: weight for name, weight in (weights or {}).items() if weight}
         self._sees = bool({"screenshot", "marks"} & set(self.observation))
         self._reads = bool({"axtree", "marks"} & set(self.observation))
-        self._options = BrowserOptions(window=window, fast_frames=self._sees)
+        self.browser_options = BrowserOptions(window=window, fast_frames=self._sees)
         self._syntax: ActionSyntax = self._new_syntax(())
         self._tab: Tab | None = None
         self._view: View | None = None
@@ -124,7 +124,7 @@ class GuiEnv(Env):
 
     def start(self, task: Task) -> Observation:
         if self._tab is None:
-            self._tab = shared_browser(self._options).tab(size=self.size, scale=self.scale)
+            self._tab = shared_browser(self.browser_options).tab(size=self.size, scale=self.scale)
         try:
             started = self._tab.load(self.document(task), accept_dialogs=self.accept_dialogs, seconds=self.load_seconds)
             self._goal = self.goal(task, started)
@@ -252,4 +252,4 @@ class GuiEnv(Env):
     def use_browser(self, **changes: Any) -> None:
         """Change options of the browser, such as ``executable`` or ``network``, from the next page on."""
         self.close()
-        self._options = replace(self._options, **changes)
+        self.browser_options = replace(self.browser_options, **changes)
