@@ -96,7 +96,8 @@ class Page:
         """Element ids of this episode by the browser's node number, in the order in which they were first seen."""
         self.mouse = (0.0, 0.0)
         self.pointed: tuple[float, float] | None = None
-        """Where the mouse was put last; whoever wants to know sets it to None before."""
+        self.pressed: tuple[float, float] | None = None
+        """Where the mouse was put last, and where a button was first pressed; whoever wants to know sets them to None before."""
         self.held: set[str] = set()
         self.held_buttons: set[str] = set()
         self.fault = ""
