@@ -167,7 +167,12 @@ class GuiEnv(Env):
         measures = _pointer(page.pressed, page.pointed, self.scale)
         if outcome is not None:
             stop = self.stop_reason(outcome, actions)
-            return TurnResult(**rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
+            last: Observation = ()
+            if self._sees:
+                # Judges of screens need the one that the last action led to.
+                self._view = self._look()
+                last = (self._shown(""),)
+            return TurnResult(observation=last, **rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
         self._view = self._look()
         seen = self._shown(f"The action was not done. {problem}" if problem else "")
         return TurnResult(observation=(seen,), **rewards, action_valid=not problem, measures=measures)
