@@ -94,8 +94,8 @@ class ScreenChange:
 
     Of every state an embedding is taken, ``of`` its "image" or its "text" or "both": immediate change 1 - cos(before, after), and the
     sequence term 1 - S_i, summed over the kinds and left out for an action that was not valid. The paper embeds with its policy's vision
-    tower and a text model and adds a world model's surprise; here an image is its brightness on a grid of 16 x 16 around the mean, a text its
-    words hashed into 256 numbers, and there is no world model. An episode whose states lack what is embedded gets nothing.
+    tower and a text model and adds a world model's surprise; here an image is its brightness on a grid of 16 x 16 around the mean, a text
+    its words hashed into 256 numbers, and there is no world model. An episode whose states lack what is embedded gets nothing.
     """
 
     def __init__(self, *, of: Literal["image", "text", "both"] = "both", immediate: bool = True, sequence: bool = True) -> None:
