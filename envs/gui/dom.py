@@ -6,6 +6,7 @@ keeps its id for the episode, and no id is given twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -17,6 +18,8 @@ MAX_NODES = 20_000
 """Elements of a page that are looked at; the rest is counted."""
 MAX_LINES = 1500
 """Lines of an observation; the rest is counted."""
+STYLES = ("background-color", "cursor")
+"""The computed styles that a snapshot is asked for."""
 _ELEMENT, _TEXT = 1, 3
 
 
@@ -31,6 +34,10 @@ class Element:
     box: Box | None
     clickable: bool = False
     value: str = ""
+    background: str = ""
+    """Its background colour as "#rrggbb"; empty when it has none of its own."""
+    cursor: str = ""
+    """The mouse's shape over it, such as "pointer" or "se-resize"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class _Reader:
         self.place = dict[int, int]()
         """Index of the element that a node is or, for a shadow root, belongs to."""
         self.boxes = _boxes(document)
+        self.styles = self._styles()
         self.clickable = set[int](self.nodes.get("isClickable", {}).get("index", ()))
         self.values = self._rare("inputValue") | self._rare("textValue")
 
@@ -117,9 +125,19 @@ class _Reader:
         self.place[index] = len(self.elements)
         number = self.ids.setdefault(node, str(len(self.ids)))
         box, value = self.boxes.get(index), self.values.get(index, "")
-        self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value))
+        background, cursor = self.styles.get(index, ("", ""))
+        self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value, background, cursor))
         self.parents.append(parent)
         return True
+
+    def _styles(self) -> dict[int, tuple[str, str]]:
+        layout = self.document["layout"]
+        styles = dict[int, tuple[str, str]]()
+        for index, numbers in zip(layout["nodeIndex"], layout.get("styles", ()), strict=False):
+            if len(numbers) == len(STYLES):
+                named = [self.strings[number] if number >= 0 else "" for number in numbers]
+                styles[index] = (_hex(named[0]), named[1])
+        return styles
 
     def _rare(self, name: str) -> dict[int, str]:
         rare: Json = self.nodes.get(name) or {"index": [], "value": []}
@@ -135,6 +153,14 @@ def _boxes(document: Json) -> dict[int, Box]:
             x, y, width, height = bounds
             boxes[index] = (x - left, y - top, x - left + width, y - top + height)
     return boxes
+
+
+def _hex(colour: str) -> str:
+    """ "rgb(255, 0, 0)" as "#ff0000"; "" for what is transparent or no plain colour."""
+    found = re.fullmatch(r"rgba?\((\d+), (\d+), (\d+)(?:, ([\d.]+))?\)", colour)
+    if found is None or float(found[4] or 1) == 0:
+        return ""
+    return "#" + "".join(f"{int(part):02x}" for part in found.groups()[:3])
 
 
 def cut_lines(lines: list[str], left_out: int) -> str:
