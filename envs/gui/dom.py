@@ -118,7 +118,8 @@ class _Reader:
         name: int = self.nodes["nodeName"][index]
         tag = self.strings[name].lower()
         pairs: list[int] = self.nodes["attributes"][index]
-        attributes = {self.strings[pairs[i]]: self.strings[pairs[i + 1]] for i in range(0, len(pairs) - 1, 2)}
+        # An empty value has no place in the table: -1.
+        attributes = {self.strings[n]: self.strings[v] if v >= 0 else "" for n, v in zip(pairs[::2], pairs[1::2], strict=True)}
         if tag.startswith("::") or attributes.get("id") in self.skip:
             return False
         node: int = self.nodes["backendNodeId"][index]
@@ -131,9 +132,10 @@ class _Reader:
         return True
 
     def _styles(self) -> dict[int, tuple[str, str]]:
-        layout = self.document["layout"]
+        layout: Json = self.document["layout"]
         styles = dict[int, tuple[str, str]]()
-        for index, numbers in zip(layout["nodeIndex"], layout.get("styles", ()), strict=False):
+        listed: list[list[int]] = layout.get("styles", [])
+        for index, numbers in zip(layout["nodeIndex"], listed, strict=False):
             if len(numbers) == len(STYLES):
                 named = [self.strings[number] if number >= 0 else "" for number in numbers]
                 styles[index] = (_hex(named[0]), named[1])
