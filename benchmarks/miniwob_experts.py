@@ -1,7 +1,7 @@
 """Play the scripted experts of turnwise/MiniWoB-v0 and print how often they succeed, as a Markdown table.
 
-    python benchmarks/miniwob_experts.py --seeds 50 --output table.md
-    python benchmarks/miniwob_experts.py --types click-test,login-user --seeds 5 --failures
+python benchmarks/miniwob_experts.py --seeds 50 --output table.md
+python benchmarks/miniwob_experts.py --types click-test,login-user --seeds 5 --failures
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-
 from turnwise.envs.gui.miniwob.env import MiniWoB
 from turnwise.envs.gui.miniwob.experts import Expert
 from turnwise.envs.gui.miniwob.plans import PLANS

@@ -9,7 +9,17 @@ from .dom import Dom, Element, Json, cut_lines
 MAX_LABEL = 400
 """Characters of a name or value that are shown; what is left out is in the middle."""
 _TAIL = 60
-_SILENT = {"none", "generic", "InlineTextBox", "LineBreak", "ListMarker", "LayoutTable", "LayoutTableRow", "LayoutTableCell"}
+_SILENT = {
+    "none",
+    "generic",
+    "InlineTextBox",
+    "LineBreak",
+    "ListMarker",
+    "LayoutTable",
+    "LayoutTableRow",
+    "LayoutTableCell",
+    "MenuListPopup",
+}
 _BLOCKS = {"listitem", "paragraph"}
 """Silent roles that take the text in them for a name, so that it can be pointed at."""
 _HANDLES = {"move", "grab"} | {f"{side}-resize" for side in ("e", "s", "se", "ew", "ns", "nwse", "col", "row")}
@@ -25,7 +35,7 @@ def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool = False) -> str:
     """The tree as text; ``boxes``: with x, y of every element's centre.
 
     Nodes without a name that do nothing are passed over. An element that can be clicked, focused or dragged but has no name is described
-    by its title, HTML id, classes and colour; handles for dragging and paragraphs with their place. Coloured boxes with nothing in them are
+    by its title, HTML id, classes and colour; handles for dragging, paragraphs and the items of a list that can be dragged by their place. Coloured boxes with nothing in them are
     counted where equal ones follow each other. Shapes of an SVG, which have no place in the accessibility tree, are listed with colour
     and geometry.
     """
@@ -70,7 +80,8 @@ def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool = False) -> str:
             and len(lines) == place + 1
             and lines[place].lstrip("\t").startswith("StaticText")
         ):
-            lines[place] = "\t" * depth + _block(element, role, lines[place].lstrip("\t").removeprefix("StaticText "))
+            placed = role == "paragraph" or dom.elements[dom.parents[index]].clickable
+            lines[place] = "\t" * depth + _block(element, role, lines[place].lstrip("\t").removeprefix("StaticText "), placed=placed)
         if element is not None and element.tag == "svg":
             lines.extend("\t" * inner + _graphic(e, dom, i) for i, e in _graphics(dom, index) if i not in listed)
             listed.update(i for i, _ in _graphics(dom, index))
@@ -164,8 +175,8 @@ def _count(lines: list[str], indent: str, said: str) -> None:
         lines.append(f"{indent}{said}")
 
 
-def _block(element: Element, role: str, quoted: str) -> str:
-    return f"[{element.id}] {role} {quoted}" + (f", {_place(element)}" if role == "paragraph" and element.box is not None else "")
+def _block(element: Element, role: str, quoted: str, *, placed: bool) -> str:
+    return f"[{element.id}] {role} {quoted}" + (f", {_place(element)}" if placed and element.box is not None else "")
 
 
 def _place(element: Element) -> str:

@@ -21,6 +21,7 @@ MAX_LINES = 1500
 STYLES = ("background-color", "cursor")
 """The computed styles that a snapshot is asked for."""
 _ELEMENT, _TEXT = 1, 3
+_STATE = {"input": "checked", "option": "selected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class _Reader:
         """Index of the element that a node is or, for a shadow root, belongs to."""
         self.boxes = _boxes(document)
         self.styles = self._styles()
-        self.clickable = set[int](self.nodes.get("isClickable", {}).get("index", ()))
+        self.clickable = set(self._indices("isClickable"))
+        self.chosen = {i for name in ("inputChecked", "optionSelected") for i in self._indices(name)}
         self.values = self._rare("inputValue") | self._rare("textValue")
 
     def read(self) -> Dom:
@@ -118,10 +120,15 @@ class _Reader:
         name: int = self.nodes["nodeName"][index]
         tag = self.strings[name].lower()
         pairs: list[int] = self.nodes["attributes"][index]
-        # An empty value has no place in the table: -1.
-        attributes = {self.strings[n]: self.strings[v] if v >= 0 else "" for n, v in zip(pairs[::2], pairs[1::2], strict=True)}
+        # An attribute without a value has the index -1.
+        attributes = {self.strings[k]: self.strings[v] if v >= 0 else "" for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
         if tag.startswith("::") or attributes.get("id") in self.skip:
             return False
+        if state := _STATE.get(tag):
+            # As it is now and not as the file had it.
+            attributes.pop(state, None)
+            if index in self.chosen:
+                attributes[state] = ""
         node: int = self.nodes["backendNodeId"][index]
         self.place[index] = len(self.elements)
         number = self.ids.setdefault(node, str(len(self.ids)))
@@ -140,6 +147,10 @@ class _Reader:
                 named = [self.strings[number] if number >= 0 else "" for number in numbers]
                 styles[index] = (_hex(named[0]), named[1])
         return styles
+
+    def _indices(self, name: str) -> list[int]:
+        rare: Json = self.nodes.get(name) or {"index": []}
+        return rare["index"]
 
     def _rare(self, name: str) -> dict[int, str]:
         rare: Json = self.nodes.get(name) or {"index": [], "value": []}

@@ -8,7 +8,10 @@ from collections.abc import Generator
 from .plans import Plan, click, complete, drag, fill, quoted, said, solves, submit
 from .reading import Lost, Node, Page
 
-MONTHS = "January February March April May June July August September October November December".split()
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def pick_date(page: Page, field: Node, goal: str) -> Generator[str, Page, Page]:

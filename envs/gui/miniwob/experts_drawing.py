@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from .plans import Plan, click, drag_points, fill, point, said, solves, submit
 from .reading import Lost, Node, Page
 
 _KINDS = {"rect": "rectangle", "circle": "circle", "polygon": "triangle"}
 SHAPES = ("rect", "circle", "polygon")
+TOP = 50
+"""Where drawings begin, in pixels from the upper edge of the screen."""
 
 
 def shapes(page: Page) -> list[Node]:
@@ -118,15 +120,37 @@ def _items(page: Page) -> list[Node]:
     return page.all("listitem")
 
 
-@solves("drag-items", "drag-items-grid")
+@solves("drag-items")
 def drag_item(page: Page) -> Plan:
+    items, here, there = _asked(page)
+    (x, y), (_, target) = items[here].place, items[there].place
+    # An item gives way once the mouse is past its middle.
+    yield drag_points((x, y), (x, target + (6 if there > here else -6)))
+
+
+@solves("drag-items-grid")
+def drag_in_grid(page: Page) -> Plan:
+    items, here, there = _asked(page)
+    (x1, y1), (x2, y2) = items[here].place, items[there].place
+    page = yield point("mouse_down", x1, y1)
+    # First along the row, then along the column, each time past the middle of the item that is to give way.
+    if abs(x2 - x1) > 5:
+        x2 += math.copysign(8, x2 - x1)
+        page = yield point("mouse_move", x2, y1)
+    if abs(y2 - y1) > 5:
+        y2 += math.copysign(8, y2 - y1)
+        page = yield point("mouse_move", x2, y2)
+    yield point("mouse_up", x2, y2)
+
+
+def _asked(page: Page) -> tuple[list[Node], int, int]:
+    """The items, the place of the one to drag and where it is to go."""
     name, where = said(r"Drag (\S+) (.*)\.$", page.goal)
     items = _items(page)
     here = next((i for i, node in enumerate(items) if node.name == name), None)
     if here is None:
         raise Lost(f"there is no {name}")
-    there = _place(where, here, len(items))
-    yield f"drag_and_drop({items[here].id!r}, {items[there].id!r})"
+    return items, here, _place(where, here, len(items))
 
 
 def _place(where: str, here: int, count: int) -> int:
@@ -157,46 +181,61 @@ def sort_numbers(page: Page) -> Plan:
 # ---- points and lines ------------------------------------------------------------------------------------------------
 
 
-def _click_and_submit(page: Page, x: float, y: float) -> Plan:
-    page = yield point("mouse_click", x, y)
+def nearest_pixel(error: Callable[[float, float], float]) -> tuple[int, int]:
+    """The whole pixel of the drawing, which pages count clicks in, with the least ``error``."""
+    return min(((x, y) for x in range(3, 148) for y in range(3, 128)), key=lambda p: error(*p))
+
+
+def _mark(page: Page, where: tuple[int, int]) -> Plan:
+    """Click a point of the drawing, which lies ``TOP`` below the upper edge of the screen, and submit."""
+    page = yield point("mouse_click", where[0], where[1] + TOP)
     yield submit(page)
 
 
-def on_screen(page: Page, node: Node) -> tuple[float, float]:
-    """The exact centre of a circle on the screen: the drawing's origin is where whole pixels of ``at`` and its numbers meet."""
-    cx, cy = float(node.attribute("cx")), float(node.attribute("cy"))
-    x, y = node.place
-    return cx + round(x - cx), cy + round(y - cy)
+def _centre(node: Node) -> tuple[float, float]:
+    return float(node.attribute("cx")), float(node.attribute("cy"))
 
 
 @solves("circle-center")
 def click_centre(page: Page) -> Plan:
-    x, y = page.find("circle").place
-    yield from _click_and_submit(page, x, y)
+    centre = _centre(page.find("circle"))
+    yield from _mark(page, nearest_pixel(lambda x, y: math.dist((x - 0.5, y - 0.5), centre)))
 
 
 @solves("find-midpoint")
 def click_midpoint(page: Page) -> Plan:
-    (x1, y1), (x2, y2) = (node.place for node in page.all("circle")[:2])
-    yield from _click_and_submit(page, (x1 + x2) / 2, (y1 + y2) / 2)
+    (x1, y1), (x2, y2) = (_centre(node) for node in page.all("circle")[:2])
+    yield from _mark(page, nearest_pixel(lambda x, y: math.dist((x, y), ((x1 + x2) / 2, (y1 + y2) / 2))))
 
 
 @solves("bisect-angle")
 def click_bisector(page: Page) -> Plan:
-    vertex, one, two = (node.place for node in page.all("circle")[:3])
-    directions = [math.atan2(y - vertex[1], x - vertex[0]) for x, y in (one, two)]
-    middle = math.atan2(sum(map(math.sin, directions)), sum(map(math.cos, directions)))
-    far = min(math.dist(vertex, one), math.dist(vertex, two)) * 0.8
-    yield from _click_and_submit(page, vertex[0] + far * math.cos(middle), vertex[1] + far * math.sin(middle))
+    vertex, one, two = (_centre(node) for node in page.all("circle")[:3])
+    yield from _mark(
+        page,
+        nearest_pixel(
+            lambda x, y: (
+                abs(_angle(vertex, one, (x, y)))
+                + abs(_angle(vertex, two, (x, y)))
+                + abs(abs(_angle(vertex, one, (x, y))) - abs(_angle(vertex, two, (x, y))))
+            )
+        ),
+    )
 
 
 @solves("right-angle")
 def click_right_angle(page: Page) -> Plan:
-    black, blue = page.find("circle", said="init-black").place, page.find("circle", said="init-blue").place
-    dx, dy = blue[0] - black[0], blue[1] - black[1]
-    points = [(blue[0] - s * dy, blue[1] + s * dx) for s in (1, -1, 0.8, -0.8, 0.6, -0.6, 0.4, -0.4, 0.2, -0.2)]
-    x, y = next(((x, y) for x, y in points if 3 < x < 148 and 54 < y < 178), points[-1])
-    yield from _click_and_submit(page, x, y)
+    black, blue = (_centre(page.find("circle", said=name)) for name in ("init-black", "init-blue"))
+    # The page draws the new point half a pixel smaller than the others.
+    yield from _mark(page, nearest_pixel(lambda x, y: abs(abs(_angle(blue, black, (x + 0.5, y + 0.5))) - math.pi / 2)))
+
+
+def _angle(vertex: tuple[float, float], one: tuple[float, float], two: tuple[float, float]) -> float:
+    """The angle between the directions from ``vertex`` to two points, between -pi and pi; far off for the vertex itself."""
+    if math.dist(vertex, two) < 15:
+        return 10.0
+    turn = math.atan2(two[1] - vertex[1], two[0] - vertex[0]) - math.atan2(one[1] - vertex[1], one[0] - vertex[0])
+    return math.remainder(turn, 2 * math.pi)
 
 
 @solves("draw-line")
@@ -218,10 +257,10 @@ def draw_circle(page: Page) -> Plan:
 
 def _around(page: Page, x: float, y: float, radius: float) -> Generator[str, Page, Page]:
     steps = 14
-    page = yield point("mouse_down", x + radius, y)
+    yield point("mouse_down", x + radius, y)
     for step in range(1, steps + 1):
         angle = 2 * math.pi * step / steps
-        page = yield point("mouse_move", x + radius * math.cos(angle), y + radius * math.sin(angle))
+        yield point("mouse_move", x + radius * math.cos(angle), y + radius * math.sin(angle))
     return (yield point("mouse_up", x + radius, y))
 
 

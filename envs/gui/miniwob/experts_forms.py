@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator
 
 from .experts_clicks import COLOURS
-from .plans import Plan, click, complete, drag_points, fill, press, quoted, said, select, solves, submit
+from .plans import Plan, click, complete, drag_points, fill, press, quoted, said, solves, submit
 from .reading import Lost, Node, Page
 
 ORDINALS = ("1st", "2nd", "3rd")
@@ -78,7 +78,7 @@ def search_films(page: Page) -> Plan:
 
 @solves("use-autocomplete", "use-autocomplete-nodelay")
 def use_autocomplete(page: Page) -> Plan:
-    start, end = (quoted(page.goal) + [""])[:2]
+    start, end = [*quoted(page.goal), ""][:2]
     field = page.find("textbox")
     page = yield complete(field, start)
     known = [node for node in page.nodes if node.id and node.role in ("menuitem", "option", "listitem", "generic") and node.name]
@@ -197,15 +197,15 @@ def choose_and_enter(page: Page) -> Plan:
 @solves("form-sequence-3")
 def choose_and_press(page: Page) -> Plan:
     option, button = said(r'Choose (.*) from the dropdown, then click the button labeled "(.*)"', page.goal)
-    page = yield select(page.find("combobox"), option)
+    page = yield click(page.find(said="selectric"))
+    page = yield click(page.find("listitem", where=lambda node: option in (node.name, page.words(node))))
     yield click(page.button(button))
 
 
 @solves("resize-textarea")
 def resize(page: Page) -> Plan:
     side, way = said(r"the (width|height) is (smaller|larger)", page.goal)
-    handle = page.find(said="ui-resizable-e" if side == "width" else "ui-resizable-s")
-    x, y = handle.place
+    x, y = page.find(said="ui-resizable-se").place
     by = 12 if way == "larger" else -15
     page = yield drag_points((x, y), (x + by, y) if side == "width" else (x, y + by))
     yield submit(page)

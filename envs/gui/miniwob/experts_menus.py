@@ -7,7 +7,7 @@ import math
 import re
 from functools import lru_cache
 
-from .plans import Plan, click, fill, hover, point, quoted, said, solves, submit
+from .plans import Plan, click, fill, hover, point, quoted, said, solves, submit, wait
 from .reading import Lost, Node, Page
 
 
@@ -37,6 +37,7 @@ def select_below_button(page: Page) -> Plan:
 def select_in_pie(page: Page) -> Plan:
     (name,) = quoted(page.goal)
     page = yield point("mouse_click", *page.find("text", "+").place)
+    page = yield wait(1000)
     yield point("mouse_click", *page.find("text", name).place)
 
 

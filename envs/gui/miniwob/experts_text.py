@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 
 from .plans import Plan, click, drag_points, fill, keys, point, press, said, solves, submit, write
 from .reading import Lost, Node, Page
@@ -70,8 +71,13 @@ def sign(page: Page) -> Plan:
 
 @solves("highlight-text")
 def mark_text(page: Page) -> Plan:
-    # All of the page below the goal; the button in it is no text.
-    page = yield drag_points((1, 51), (159, 209))
+    text, button = page.find("StaticText"), page.button("Submit")
+    if button.index < text.index:
+        page = yield drag_points((6, 96), (156, 206))
+    else:
+        # To the right of the last line: about 28 characters a line of 11 pixels, and a gap below.
+        lines = -(-len(text.name) // 28)
+        page = yield drag_points((6, 56), (156, 62 + 11 * lines + 5))
     yield submit(page)
 
 
@@ -87,7 +93,11 @@ def mark_paragraph(page: Page) -> Plan:
 # ---- the text editor -------------------------------------------------------------------------------------------------
 
 _STYLES = {"bold": "ql-bold", "italics": "ql-italic", "underlined": "ql-underline"}
-_HUES = {"red": 0, "orange": 36, "yellow": 60, "green": 120, "blue": 210, "purple": 270}
+_SWATCHES = {
+    **{"": "#000000", "red": "#e60000", "orange": "#ff9900", "yellow": "#ffff00", "green": "#008a00", "blue": "#0066cc"},
+    **{"purple": "#9933ff"},
+}
+"""The first row of the editor's palette."""
 
 
 @solves("text-editor")
@@ -99,25 +109,25 @@ def style_text(page: Page) -> Plan:
         # Written anew: what comes before, the word in its style, what comes after.
         before, after = editor.value.strip().split(word, 1)
         page = yield keys("Delete")
-        for text, styled in ((before, False), (word, True), (after, False)):
-            if text != before and not (styled and not word):
-                page = yield from _set_style(page, style, colour if styled else "")
-            if text:
-                page = yield write(text)
+        if before:
+            page = yield write(before)
+        page = yield from _set_style(page, style, colour)
+        page = yield write(word)
+        if after:
+            page = yield from _set_style(page, style, "")
+            page = yield write(after)
     else:
         page = yield from _set_style(page, style, colour)
     yield submit(page)
 
 
-def _set_style(page: Page, style: str, colour: str):  # noqa: ANN202
+def _set_style(page: Page, style: str, colour: str) -> Generator[str, Page, Page]:
+    """Switch a style on or off, or take a colour ("" for the usual one)."""
     if style:
         return (yield click(page.find(said=_STYLES[style])))
     page = yield click(page.find(said="ql-picker-label"))
-    return (yield click(_swatch(page, colour)))
-
-
-def _swatch(page: Page, colour: str) -> Node:
-    raise Lost(colour)
+    swatch = _SWATCHES[colour]
+    return (yield click(page.find(said="ql-picker-item", where=lambda node: node.colour == swatch)))
 
 
 # ---- tables and sums -------------------------------------------------------------------------------------------------
@@ -180,9 +190,9 @@ def mark_odd_or_even(page: Page) -> Plan:
 
 @solves("stock-market")
 def buy_low(page: Page) -> Plan:
-    (limit,) = said(r"less than \$([\d.]+)", page.goal)
+    (limit,) = said(r"less than \$(\d+\.\d+)", page.goal)
     for _ in range(18):
-        price = next((float(text[1:]) for text in page.texts if re.fullmatch(r"\$[\d.]+", text)), None)
+        price = next((float(text[1:]) for text in page.texts if re.fullmatch(r"\$\d+\.\d+", text)), None)
         if price is not None and price <= float(limit):
             break
         page = yield "noop(450)"

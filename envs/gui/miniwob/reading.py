@@ -1,7 +1,7 @@
 """Reads what ``GuiEnv`` shows, the accessibility tree as text, back into nodes. Any text can be read; lines that are no nodes are left out.
 
-    page = read_page("Goal: Click on Ok.\\nPage:\\n[12] button 'Ok'")
-    page.find("button", "Ok").id        '12'
+page = read_page("Goal: Click on Ok.\\nPage:\\n[12] button 'Ok'")
+page.find("button", "Ok").id        '12'
 """
 
 from __future__ import annotations
