@@ -6,6 +6,7 @@ of an SVG, which have none there, count for themselves ("g0"). An element keeps 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -17,6 +18,8 @@ MAX_NODES = 20_000
 """Elements of a page that are looked at; the rest is counted."""
 MAX_LINES = 1500
 """Lines of an observation; the rest is counted."""
+STYLES = ("background-color", "cursor")
+"""The computed styles that a snapshot is asked for."""
 _ELEMENT, _TEXT = 1, 3
 _STATE = {"input": "checked", "option": "selected"}
 
@@ -32,6 +35,10 @@ class Element:
     box: Box | None
     clickable: bool = False
     value: str = ""
+    background: str = ""
+    """Its background colour as "#rrggbb"; empty when it has none of its own."""
+    cursor: str = ""
+    """The mouse's shape over it, such as "pointer" or "se-resize"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class _Reader:
         self.place = dict[int, int]()
         """Index of the element that a node is or, for a shadow root, belongs to."""
         self.boxes = _boxes(document)
+        self.styles = self._styles()
         self.clickable = set(self._indices("isClickable"))
         self.chosen = {i for name in ("inputChecked", "optionSelected") for i in self._indices(name)}
         self.values = self._rare("inputValue") | self._rare("textValue")
@@ -150,9 +158,20 @@ class _Reader:
         graphic = parent >= 0 and (self.elements[parent].tag == "svg" or self.elements[parent].id.startswith("g"))
         number = self.ids.of(node, graphic=graphic and self.elements[parent].tag != "foreignobject")
         box, value = self.boxes.get(index), self.values.get(index, "")
-        self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value))
+        background, cursor = self.styles.get(index, ("", ""))
+        self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value, background, cursor))
         self.parents.append(parent)
         return True
+
+    def _styles(self) -> dict[int, tuple[str, str]]:
+        layout: Json = self.document["layout"]
+        styles = dict[int, tuple[str, str]]()
+        listed: list[list[int]] = layout.get("styles", [])
+        for index, numbers in zip(layout["nodeIndex"], listed, strict=False):
+            if len(numbers) == len(STYLES):
+                named = [self.strings[number] if number >= 0 else "" for number in numbers]
+                styles[index] = (_hex(named[0]), named[1])
+        return styles
 
     def _indices(self, name: str) -> list[int]:
         rare: Json = self.nodes.get(name) or {"index": []}
@@ -172,6 +191,14 @@ def _boxes(document: Json) -> dict[int, Box]:
             x, y, width, height = bounds
             boxes[index] = (x - left, y - top, x - left + width, y - top + height)
     return boxes
+
+
+def _hex(colour: str) -> str:
+    """ "rgb(255, 0, 0)" as "#ff0000"; "" for what is transparent or no plain colour."""
+    found = re.fullmatch(r"rgba?\((\d+), (\d+), (\d+)(?:, ([\d.]+))?\)", colour)
+    if found is None or float(found[4] or 1) == 0:
+        return ""
+    return "#" + "".join(f"{int(part):02x}" for part in found.groups()[:3])
 
 
 def cut_lines(lines: list[str], left_out: int) -> str:

@@ -34,7 +34,7 @@ def test_the_tree_of_a_form(show: Show) -> None:
         "\t\t[14] button 'Send', disabled",
         "\t\t[15] link 'Terms'",
         "\t\t[16] generic (icon trash), clickable",
-        "\tStaticText 'Some text'",
+        "\t[17] paragraph 'Some text', at (200, 145) size 384x18",
     ]
     assert "[14] button 'Send', disabled, at (351, 91)" in tab.look(boxes=True).axtree
 
