@@ -17,6 +17,7 @@ from .swe_cli import swe_app
 
 if TYPE_CHECKING:
     from ..agents.base import Agent
+    from ..records import Message
 
 app = typer.Typer(help="A gym for language-model agents that act over many turns.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -311,7 +312,7 @@ async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:
             if agent is None and tools and message.role == "system":
                 show("system", f"{rules}\n{usage(tools)}")  # a person need not read schemas
             else:
-                show(message.role, message.text)
+                show(message.role, _seen(message))
         episode.messages.extend(observation)
         if agent is None:
             action = read_action(tools, _ask, typer.echo)
@@ -321,8 +322,17 @@ async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:
         observation, _, _, _, info = env.step(action)
         console.print(f"    {_turn_line(info['turn'])}", markup=False, highlight=False)
     for message in observation:
-        show(message.role, message.text)
+        show(message.role, _seen(message))
     console.print(f"outcome {info['outcome'].score} ({info['stop'].value}) {info['outcome'].note}", markup=False, soft_wrap=True)
+
+
+def _seen(message: Message) -> str:
+    """The text of a message, and that there are images, which a terminal does not show."""
+    from ..records import ImagePart
+
+    images = [part for part in message.content if isinstance(part, ImagePart)]
+    notes = [f"[image, {len(image.data) / 1000:.0f} kB; a terminal does not show it]" for image in images]
+    return "\n".join([message.text, *notes]) if message.text else "\n".join(notes)
 
 
 def _ask(prompt: str) -> str:
