@@ -110,7 +110,7 @@ def train(
     """Warm-start a policy, train it with reinforcement learning, evaluate it before and after."""
     import json
 
-    from .config import find_recipe, load_config, parse_settings, quick_settings
+    from .config import find_recipe, load_config, parse_settings, quickened
 
     if (recipe is None) == (resume is None):
         raise ValueError("give a recipe to start a run, or --resume RUN to go on with one, and not both")
@@ -119,28 +119,38 @@ def train(
     from .loop import Training
     from .progress import Display, quiet
     from .runs import RunFolder, new_run_folder
+    from .stages import FILE, create_stages, read_stages, run_stages
 
     quiet()
+    stages = None
     if recipe is None:
         assert resume is not None
-        run = RunFolder.open(resume)
+        folder = resume
+        staged = (resume / FILE).exists()
+        run = None if staged else RunFolder.open(resume)
     else:
         path = find_recipe(recipe)
-        overrides = {**(quick_settings() if quick else {}), **parse_settings(settings or [])}
-        run = RunFolder.create(out or new_run_folder(path.stem), load_config(path, overrides))
+        folder = out or new_run_folder(path.stem)
+        given = parse_settings(settings or [])
+        stages = read_stages(path, given)
+        staged = stages is not None
+        if stages is not None:
+            create_stages(folder, [(name, quickened(config, given) if quick else config) for name, config in stages])
+            run = None
+        else:
+            config = load_config(path, given)
+            run = RunFolder.create(folder, quickened(config, given) if quick else config)
     try:
-        training = Training(run)
+        training = None if run is None else Training(run)
     except (ValueError, TypeError):
         if recipe is not None:
-            shutil.rmtree(run.path)  # nothing ran: the corrected command may use the same folder
+            shutil.rmtree(folder)  # nothing ran: the corrected command may use the same folder
         raise
     try:
         with Display(Console(stderr=False)) as display:
-            summary = training.run(display)
+            summary = run_stages(folder, display) if training is None else training.run(display)
     except KeyboardInterrupt:
-        Console(stderr=True).print(
-            f"stopped; go on with: turnwise train --resume {run.path}", markup=False, highlight=False, soft_wrap=True
-        )
+        Console(stderr=True).print(f"stopped; go on with: turnwise train --resume {folder}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(130) from None
     print(json.dumps(summary), flush=True)
 
