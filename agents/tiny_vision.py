@@ -110,6 +110,9 @@ def build_vision_model(
         model = AutoModelForImageTextToText.from_config(config)
         # As in tiny.build_model: a token's identity should outweigh the random layers.
         torch.nn.init.normal_(model.get_input_embeddings().weight, std=hidden**-0.5)
+        for module in model.model.visual.modules():  # and pictures should differ from the start: transformers' 0.02 hides them
+            if isinstance(module, torch.nn.Linear | torch.nn.Conv3d):
+                torch.nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
         return model
 
 
