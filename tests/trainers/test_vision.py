@@ -91,9 +91,7 @@ def test_merged_stepwise_and_forked_assembly_agree(policy):
         t = turn.tokens
         spans += [replace(s, start=s.start + len(history)) for s in t.images]
         history += t.context_ids
-        whole = TokenTrace(
-            context_ids=tuple(history), action_ids=t.action_ids, logprobs=t.logprobs, restart=True, images=tuple(spans)
-        )
+        whole = TokenTrace(context_ids=tuple(history), action_ids=t.action_ids, logprobs=t.logprobs, restart=True, images=tuple(spans))
         turns.append(replace(turn, tokens=whole if turn.index == 2 else t))
         history += t.action_ids
     merged = assemble([first], values)
@@ -243,9 +241,7 @@ def test_a_trajectory_whose_tokens_hold_other_images_is_refused(folder):
 
 
 @settings(max_examples=80, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4)), max_size=4), st.integers(1, 6), st.data()
-)
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4)), max_size=4), st.integers(1, 6), st.data())
 def test_positions_are_those_of_transformers_and_continue_anywhere(images, tail, data):
     spans, types, grids = [], [], []
     for gap, height, width in images:
