@@ -267,7 +267,7 @@ class Decoder:
         self._cache.plan(rows, positions, length, max(self._slots) + 1)
         inputs = {"input_ids": ids.to(device), "position_ids": positions}
         if self._vision is not None:
-            inputs = self._vision.inputs(inputs, [(s.images, s.fed, c) for s, c in zip(states, counts, strict=True)])
+            inputs = self._vision.inputs(inputs, [(s.images, s.fed) for s in states])
         hidden = self._trunk(attention_mask=mask.to(device), past_key_values=self._cache, use_cache=True, **inputs).last_hidden_state
         last = torch.tensor([c - 1 for c in counts], device=device)
         logits = self._head(hidden[torch.arange(len(slots), device=device), last]).float()

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from ..records import ImagePart, ImageSpan
 
-CACHE_BYTES = 1 << 29
-"""Pixels a reader keeps (512 MiB)."""
+CACHE_BYTES = 1 << 30
+"""Pixels a reader keeps (1 GiB)."""
 
 
 class ImageError(ValueError):
@@ -108,6 +108,7 @@ class ImageReader:
     image_processor: Any
     cache_bytes: int = CACHE_BYTES
     made: int = 0
+    _grids: dict[str, tuple[int, int, int]] = field(default_factory=lambda: dict[str, tuple[int, int, int]]())
     _cache: OrderedDict[str, Pixels] = field(default_factory=lambda: OrderedDict[str, Pixels]())
     _held: int = 0
 
@@ -124,9 +125,10 @@ class ImageReader:
         return found
 
     def span(self, image: ImagePart, start: int) -> ImageSpan:
-        """The place the image takes from ``start``."""
-        grid, merge = self.pixels(image).grid, int(self.image_processor.merge_size)
-        return ImageSpan(digest=image.digest, start=start, height=grid[1] // merge, width=grid[2] // merge)
+        """The place the image takes from ``start``. Raises ``ImageError`` as ``pixels`` does."""
+        digest, merge = image.digest, int(self.image_processor.merge_size)
+        _, height, width = self._grids.get(digest) or self.pixels(image).grid
+        return ImageSpan(digest=digest, start=start, height=height // merge, width=width // merge)
 
     def checked(self, placed: Sequence[Placed]) -> list[Pixels]:
         """Pixels of placed images. Raises ``ValueError`` where an image takes another number of tokens now than it did."""
@@ -149,4 +151,5 @@ class ImageReader:
         t, h, w = (int(n) for n in made["image_grid_thw"][0])
         values = np.ascontiguousarray(made["pixel_values"], np.float32)
         values.setflags(write=False)  # shared by all who ask
+        self._grids[image.digest] = (t, h, w)
         return Pixels(values, (t, h, w))

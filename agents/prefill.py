@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from .images import ImageReader, Placed
@@ -29,24 +30,24 @@ class Prefill:
         """The weights changed."""
         self._features.clear()
 
-    def inputs(self, plain: dict[str, torch.Tensor], rows: Sequence[tuple[Sequence[Placed], int, int]]) -> dict[str, Any]:
+    def inputs(self, plain: dict[str, torch.Tensor], rows: Sequence[tuple[Sequence[Placed], int]]) -> dict[str, Any]:
         """Arguments of the language model for ``plain`` ones (``input_ids``, ``position_ids`` [B, Q]).
 
-        ``rows``: of each row the images of its whole history, where its new tokens start, and how many they are.
+        ``rows``: of each row the images of its whole history and where its new tokens start.
         """
-        if not any(images for images, _, _ in rows):
+        if not any(images for images, _ in rows):
             return dict(plain)
-        ids, positions = plain["input_ids"], plain["position_ids"].expand(3, -1, -1).clone()
+        ids, width = plain["input_ids"], plain["input_ids"].shape[1]
         mask = torch.zeros(ids.shape, dtype=torch.bool)
         new: list[Placed] = []
-        for row, (images, start, count) in enumerate(rows):
-            if images:
-                own = rope_positions([p.span for p in images], start, start + count)
-                positions[:, row, :count] = torch.from_numpy(own).to(positions.device)
+        own: list[np.ndarray[Any, Any]] = []
+        for row, (images, start) in enumerate(rows):
+            own.append(rope_positions([p.span for p in images], start, start + width))
             for p in images:
                 if p.span.start >= start:
                     mask[row, p.span.start - start : p.span.end - start] = True
                     new.append(p)
+        positions = torch.from_numpy(np.stack(own, axis=1)).to(ids.device)
         if not new:
             return {"input_ids": ids, "position_ids": positions}
         parts = self._encode(new)

@@ -66,41 +66,8 @@ def build_vision_model(
         raise ValueError(f"there is no tiny model of family {family!r}; allowed: {', '.join(FAMILIES.values())}")
     if hidden % heads or (hidden // heads) % 4:
         raise ValueError(f"hidden is {hidden} with {heads} heads; a head needs a multiple of 4 dimensions")
-    half = hidden // heads // 2
-    text: dict[str, Any] = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": hidden,
-        "intermediate_size": 3 * hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": max(1, heads // 2),
-        "max_position_embeddings": max_positions,
-        "tie_word_embeddings": True,
-        "eos_token_id": SPECIAL.index("<|im_end|>"),
-        "pad_token_id": SPECIAL.index("<|endoftext|>"),
-        "bos_token_id": None,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 10000.0,
-            "mrope_section": [half - 2 * (half // 3), half // 3, half // 3],
-        },
-    }
-    vision: dict[str, Any] = {
-        "depth": vision_layers,
-        "hidden_size": vision_hidden,
-        "intermediate_size": 2 * vision_hidden,
-        "num_heads": 2,
-        "patch_size": patch,
-        "spatial_merge_size": MERGE,
-        "temporal_patch_size": 2,
-        "out_hidden_size": hidden,
-    }
-    if family == "qwen3_vl":
-        text["head_dim"] = hidden // heads
-        text["rope_parameters"]["mrope_interleaved"] = True
-        vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
-    else:
-        vision |= {"window_size": 4 * patch * MERGE, "fullatt_block_indexes": [vision_layers - 1]}
+    text = _text_config(family, len(tokenizer), hidden, layers, heads, max_positions)
+    vision = _vision_config(family, hidden, vision_hidden, vision_layers, patch)
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
     tokens = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
     ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in zip(names, tokens, strict=True)}
@@ -114,6 +81,48 @@ def build_vision_model(
             if isinstance(module, torch.nn.Linear | torch.nn.Conv3d):
                 torch.nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
         return model
+
+
+def _text_config(family: str, vocabulary: int, hidden: int, layers: int, heads: int, max_positions: int) -> dict[str, Any]:
+    half = hidden // heads // 2
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [half - 2 * (half // 3), half // 3, half // 3]}
+    own: dict[str, Any] = {}
+    if family == "qwen3_vl":
+        rope["mrope_interleaved"] = True
+        own["head_dim"] = hidden // heads
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": hidden,
+        "intermediate_size": 3 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": max(1, heads // 2),
+        "max_position_embeddings": max_positions,
+        "tie_word_embeddings": True,
+        "eos_token_id": SPECIAL.index("<|im_end|>"),
+        "pad_token_id": SPECIAL.index("<|endoftext|>"),
+        "bos_token_id": None,
+        "rope_parameters": rope,
+        **own,
+    }
+
+
+def _vision_config(family: str, out: int, hidden: int, layers: int, patch: int) -> dict[str, Any]:
+    if family == "qwen3_vl":
+        own: dict[str, Any] = {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
+    else:
+        own = {"window_size": 4 * patch * MERGE, "fullatt_block_indexes": [layers - 1]}
+    return {
+        "depth": layers,
+        "hidden_size": hidden,
+        "intermediate_size": 2 * hidden,
+        "num_heads": 2,
+        "patch_size": patch,
+        "spatial_merge_size": MERGE,
+        "temporal_patch_size": 2,
+        "out_hidden_size": out,
+        **own,
+    }
 
 
 def build_tiny_vlm(texts: Iterable[str], folder: str | Path, *, vocab_size: int = 1024, patch: int = 8, **options: Any) -> Path:

@@ -79,11 +79,13 @@ class VisionProcessor:
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> VisionProcessor:
         """Of a folder or a hub name. Raises ``OSError`` where there is none."""
-        from transformers import AutoImageProcessor, AutoTokenizer, ProcessorMixin
+        from transformers import AutoTokenizer, ProcessorMixin
+
+        # Both families' own, on Pillow always: pixels must not depend on whether torchvision happens to be installed.
+        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
         tokenizer = AutoTokenizer.from_pretrained(name)
-        # Pillow always, so that pixels do not depend on whether torchvision happens to be installed.
-        image_processor = AutoImageProcessor.from_pretrained(name, backend="pil")
+        image_processor = Qwen2VLImageProcessorPil.from_pretrained(name)
         own = ProcessorMixin.get_processor_dict(name)[0].get("chat_template")
         if own is not None:  # a processor's template knows images, where the tokenizer's may not
             tokenizer.chat_template = own
