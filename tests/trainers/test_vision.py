@@ -12,6 +12,7 @@ from turnwise.agents.policy import PolicyAgent
 from turnwise.agents.vision import image_reader, rope_positions
 from turnwise.records import ImageSpan, TokenTrace
 from turnwise.trainers.assemble import assemble
+from turnwise.trainers.information_gain import BEFORE, InformationGain
 from turnwise.trainers.learner import Learner
 from turnwise.trainers.pack import pack
 
@@ -238,6 +239,23 @@ def test_a_trajectory_whose_tokens_hold_other_images_is_refused(folder):
     swapped = replace(first, observation=TALKS[2][0])
     with pytest.raises(ValueError, match="keep the messages as they were"):
         assemble([replace(episode, turns=(swapped, *episode.turns[1:]))])
+
+
+def test_information_gain_of_episodes_with_pictures(policy):
+    model, processor = policy
+    agent = PolicyAgent(model, processor, max_new_tokens=6)
+    episodes = [replace(t, task=replace(t.task, data={"answers": ["1,2"]})) for t in play(agent)]
+    found = InformationGain(model, agent.renderer, images=processor.reader)(episodes)
+    encode = processor.tokenizer.encode
+    before, answer = encode(BEFORE, add_special_tokens=False), encode("1,2", add_special_tokens=False)
+    for episode, values in zip(episodes, found, strict=True):
+        p = []
+        for turn, sample in zip(episode.turns, assemble([episode], merge=False), strict=True):
+            ids = np.asarray([*sample.ids[: len(sample.ids) - len(turn.tokens.action_ids)], *before, *answer])
+            table = own_logits(model, processor, [replace(sample, ids=ids)])[0].log_softmax(-1).detach()
+            at = np.arange(len(ids) - len(answer), len(ids))
+            p.append(float(table[at - 1, ids[at]].mean().exp()))
+        assert values.turns[:-1] == pytest.approx(list(np.diff(p)), abs=1e-6)
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,10 +1,16 @@
 """The whole job with pictures: a tiny policy overfits ten of them, resumes bit for bit, trains with LoRA, a reference and keep_images."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+import turnwise
+import yaml
 from safetensors.torch import load_file
 from turnwise.agents.tiny_vision import build_tiny_vlm
 from turnwise.agents.vision import VisionProcessor
@@ -55,6 +61,16 @@ def test_ten_pictures_are_learned_by_heart_from_demonstrations(tmp_path, name, e
     prompts = [t.task.prompt for t in read_trajectories(tmp_path / "run" / "eval" / "after-greedy" / "trajectories.jsonl")]
     answers = {episode.turns[0].action.text for episode in play(agent, [[p] for p in prompts])}
     assert len(answers) == 9  # ten pictures, nine cells
+
+
+@pytest.mark.slow
+def test_reinforcement_learning_teaches_what_the_warm_start_left_open(tmp_path):
+    half = {"warm_epochs": 140, "env_args": {"max_turns": 1}}  # clicks somewhere, seldom where the square is
+    run(tmp_path / "run", **half, steps=170, groups=10, group_size=16, lr=5e-4, checkpoint_every=85)
+    before, after = (success(tmp_path / "run", name) for name in ("before", "after"))
+    assert before["sampled"] <= 0.4
+    assert after["sampled"] >= 0.8
+    assert after["greedy"] >= 0.9
 
 
 SMALL = {"warm_epochs": 110, "group_size": 6, "steps": 4, "checkpoint_every": 1, "save_every": 1}
@@ -137,3 +153,12 @@ def test_a_reference_copy_of_a_warm_started_policy_can_see(tmp_path):
 def test_vision_settings_of_a_text_policy_are_refused(tmp_path):
     with pytest.raises(ValueError, match="remove vision"):
         run(tmp_path / "run", policy="tiny", tiny={"hidden": 32, "layers": 1, "heads": 2}, vision={"keep_images": 2}, warm_epochs=1)
+
+
+def test_the_page_runs_as_shown_and_its_settings_exist(tmp_path):
+    page = (Path(turnwise.__file__).parent / "docs" / "vision.md").read_text()
+    code, settings = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "yaml"))
+    config = TrainConfig(**yaml.safe_load(settings))
+    assert config.vision.keep_images == 3
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "36 [(7, 3, 4)]\n" == re.search(r"# prints (.*)", code)[1] + "\n"
