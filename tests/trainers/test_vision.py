@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from turnwise.agents.models import base_model, with_lora
 from turnwise.agents.policy import PolicyAgent
 from turnwise.agents.vision import image_reader, rope_positions
-from turnwise.records import ImageSpan, TokenTrace
+from turnwise.records import ImageSpan, Message, TokenTrace
 from turnwise.trainers.assemble import assemble
 from turnwise.trainers.information_gain import BEFORE, InformationGain
 from turnwise.trainers.learner import Learner
@@ -119,6 +119,20 @@ def test_sampler_and_trainer_agree_and_the_first_ratio_is_one(policy):
     metrics = learner.update(samples)
     assert metrics["ratio_max"] == pytest.approx(1.0, abs=1e-4)
     assert metrics["clip_fraction"] == 0.0
+
+
+def test_text_alone_runs_as_in_a_text_policy(policy):
+    model, processor = policy
+    words = [(Message(role="user", content="no picture"),), (Message(role="user", content="still none"),)]
+    samples = assemble(play(PolicyAgent(model, processor, max_new_tokens=6), [words, words]))
+    (one,) = pack(samples, 10_000)
+    assert (one.images, one.positions.ndim) == (None, 2)
+    learner = Learner(model, lr=0.0)  # needs no reader
+    table = torch.log_softmax(own_logits(model, processor, samples), -1).detach()
+    for row, (s, ours) in enumerate(zip(samples, learner.logprobs(samples), strict=True)):
+        at = np.flatnonzero(s.action)
+        np.testing.assert_allclose(s.logprobs[at], ours.numpy(), atol=1e-5)
+        np.testing.assert_allclose(s.logprobs[at], table[row, at - 1, s.ids[at]], atol=1e-4)
 
 
 def test_the_pictures_matter(policy):
