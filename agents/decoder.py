@@ -197,11 +197,12 @@ class Decoder:
     def _step(self) -> None:
         was_training = self.model.training
         self.model.eval()
-        fresh, self._waiting = self._waiting, []
+        fresh = self._waiting  # stay there until they have run: whoever waits must hear of an error
         if self._running:
             self._advance(self._running)
         for batch in self._prefill_batches(fresh):
             self._advance(batch)
+        self._waiting = []
         self._running = [r for r in (*self._running, *fresh) if not r.future.done()]
         self.model.train(was_training)
 

@@ -246,7 +246,9 @@ def image_features(model: Any, pixels: Sequence[Pixels]) -> Features:
     with torch.set_grad_enabled(trains):
         out = model.model.get_image_features(values, grids, return_dict=True)
     deep = getattr(out, "deepstack_features", None) or ()
-    return Features(torch.cat(list(out.pooler_output)), tuple(torch.cat(list(layer)) for layer in deep))
+    # Split by image or whole, as the version of transformers has it.
+    whole = [x if isinstance(x, torch.Tensor) else torch.cat(list(x)) for x in (out.pooler_output, *deep)]
+    return Features(whole[0], tuple(whole[1:]))
 
 
 def trunk_inputs(model: Any, ids: Any, mask: Any, features: Features, rows: Any = None) -> dict[str, Any]:
