@@ -127,7 +127,8 @@ def place_images(turn: Turn, start: int, shown: list[ImagePart], task: str) -> l
     if not shown and not trace.images:
         return []
     count = len(trace.images)
-    allowed = shown[len(shown) - count :] if trace.restart and 0 < count <= len(shown) else new
+    last = shown[len(shown) - count :] if 0 < count <= len(shown) else shown  # a context without any image has lost them
+    allowed = last if trace.restart else new
     if [span.digest for span in trace.images] != [image.digest for image in allowed]:
         raise ValueError(
             f"task {task!r}, turn {turn.index}: {len(new)} new images of {len(shown)} were seen, but the tokens hold {count} others or "

@@ -221,6 +221,18 @@ def test_lora_trains_the_tower_unless_it_is_frozen(folder, freeze):
         assert second["kl"] > 1e-7
 
 
+def test_bfloat16_samples_and_trains(policy):
+    model, processor = policy
+    model.to(torch.bfloat16)
+    episodes = episodes_of(model, processor)
+    samples = assemble(episodes, advantages(episodes))
+    learner = Learner(model, lr=1e-4, images=image_reader(processor))
+    metrics = learner.update(samples)
+    assert metrics["ratio_max"] == pytest.approx(1.0, abs=0.2)  # rounding of half precision, no more
+    assert metrics["sampler_kl"] < 1e-3
+    assert 0 < metrics["grad_norm"] < 1e3
+
+
 def test_gradient_checkpointing_changes_no_gradient(policy):
     from turnwise.agents.models import recompute_activations
 
@@ -250,6 +262,10 @@ def test_a_trajectory_whose_tokens_hold_other_images_is_refused(folder):
     blind = replace(first, tokens=replace(first.tokens, images=()))
     with pytest.raises(ValueError, match="2 new images of 2 were seen"):
         assemble([replace(episode, turns=(blind, *episode.turns[1:]))])
+    forgot = replace(episode.turns[1].tokens, restart=True, images=())
+    blank = replace(episode.turns[1], observation=(Message(role="user", content="no picture"),), tokens=forgot)
+    with pytest.raises(ValueError, match="0 new images of 2 were seen, but the tokens hold 0"):
+        assemble([replace(episode, turns=(first, blank))])
     swapped = replace(first, observation=TALKS[2][0])
     with pytest.raises(ValueError, match="keep the messages as they were"):
         assemble([replace(episode, turns=(swapped, *episode.turns[1:]))])

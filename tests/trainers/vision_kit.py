@@ -62,7 +62,7 @@ TALKS = [
     # the same ids as the first, another picture in the same place: nothing after it is shared
     [(ask(picture(1, 2), "and", picture(2, 2, 1, cells=4), "which"),)],
     # text alone, and a picture of another size after text
-    [(Message(role="user", content="no picture"),), (ask("now", picture(1, 1, cells=2)),), (Message(role="user", content="and now"),)],
+    [(Message(role="user", content="no picture"),), (ask("now", picture(1, 1, cells=7)),), (Message(role="user", content="and now"),)],
 ]
 
 
