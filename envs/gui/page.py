@@ -14,7 +14,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -23,12 +23,12 @@ from typing import Any
 from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
 from .dom import Ids
+from .notes import Notes
 from .site import file_path, inline, media_type
 
 HOST = "http://page.test"
 _SANDBOX = "allow-scripts allow-forms allow-modals"
 _WORLD = "turnwise"
-_MOST_NOTES = 5
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
 
@@ -62,25 +62,6 @@ class Document:
     start: str = "null"
     key: str = ""
     inlined: bool = True
-
-
-@dataclass(slots=True)
-class Notes:
-    """What happened in the page that an agent should be told: dialogs, refused windows, blocked addresses."""
-
-    texts: list[str] = field(default_factory=list[str])
-    left_out: int = 0
-
-    def add(self, text: str) -> None:
-        if len(self.texts) < _MOST_NOTES:
-            self.texts.append(text)
-        else:
-            self.left_out += 1
-
-    def take(self) -> tuple[str, ...]:
-        texts = [*self.texts, *([f"{self.left_out} further events"] if self.left_out else [])]
-        self.texts, self.left_out = [], 0
-        return tuple(texts)
 
 
 class Page:
