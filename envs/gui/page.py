@@ -180,26 +180,24 @@ class Page:
         params: Json = {"expression": expression, "returnByValue": True, "awaitPromise": True, "contextId": context}
         return await self._value(self.send("Runtime.evaluate", params), seconds)
 
-    async def call(self, node: int, function: str, *arguments: Any) -> Any:
-        """``turnwise.function(element, ...arguments)`` in the isolated world for the element with that backend node number.
-
-        Raises ``CdpError`` when there is no such node any more.
-        """
+    async def element(self, node: int) -> str:
+        """A handle on the element with that backend node number, for ``call``. Raises ``CdpError`` when there is none any more."""
         context = self.worlds.get(self.frame, {}).get(_WORLD)
         if context is None:
             raise PageFault("the episode's document is gone")
-        resolved = await self.bounded(
-            self.send("DOM.resolveNode", {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"})
-        )
+        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})  # the handles of the action before
+        params: Json = {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"}
+        return (await self.bounded(self.send("DOM.resolveNode", params)))["object"]["objectId"]
+
+    async def call(self, handle: str, function: str, *arguments: Any) -> Any:
+        """``turnwise.function(element, ...arguments)`` in the isolated world (js/isolated.js)."""
         params: Json = {
             "functionDeclaration": f"function(...given) {{ return turnwise.{function}(this, ...given); }}",
-            "objectId": resolved["object"]["objectId"],
+            "objectId": handle,
             "arguments": [{"value": value} for value in arguments],
             "returnByValue": True,
         }
-        value = await self._value(self.send("Runtime.callFunctionOn", params), None)
-        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})
-        return value
+        return await self._value(self.send("Runtime.callFunctionOn", params), None)
 
     async def _value(self, command: asyncio.Future[Json], seconds: float | None) -> Any:
         try:
