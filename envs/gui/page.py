@@ -32,6 +32,7 @@ _WORLD = "turnwise"
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
 
+_COUNT = "document.getElementsByTagName('*').length"
 _MAKE = """(key, url, sandbox, same) => new Promise((done) => {
   for (const old of document.querySelectorAll('iframe')) old.remove();
   const frame = document.createElement('iframe');
@@ -81,6 +82,8 @@ class Page:
         """Where the mouse was put last, and where a button was first pressed; whoever wants to know sets them to None before."""
         self.held: set[str] = set()
         self.held_buttons: set[str] = set()
+        self.elements = 0
+        """How many the document had when it was last waited for."""
         self.fault = ""
         self._context = self._target = self.session = ""
         self._host_frame = ""
@@ -264,7 +267,8 @@ class Page:
             if self._moving and left:
                 await self._arrival(left)
             try:
-                refused = await self.evaluate(f"__turnwise_quiet({_SOON_MS}, {left * 1000:g})", seconds=self.timeout + bound)
+                quiet = f"Promise.resolve(__turnwise_quiet({_SOON_MS}, {left * 1000:g})).then((n) => [n, {_COUNT}])"
+                refused, self.elements = await self.evaluate(quiet, seconds=self.timeout + bound)
             except PageFault:
                 # The document went away meanwhile; the page it leads to is the one to wait for.
                 if self.fault or not left:
