@@ -17,8 +17,15 @@ from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
 from .collect import Rewards
 from .config import TrainConfig
+from .screen_rewards import ScreenChange, ScreenJudge
 
-FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"gui_rcpo": GuiRcpo, "progrm": Progrm, "verpo": Verpo}
+FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {
+    "gui_rcpo": GuiRcpo,
+    "progrm": Progrm,
+    "screen_change": ScreenChange,
+    "screen_judge": ScreenJudge,
+    "verpo": Verpo,
+}
 """What ``rubric`` may name, with its arguments."""
 INFORMATION_GAIN = "information_gain"
 

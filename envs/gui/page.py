@@ -14,7 +14,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -22,15 +22,17 @@ from typing import Any
 
 from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
+from .dom import Ids
+from .notes import Notes
 from .site import file_path, inline, media_type
 
 HOST = "http://page.test"
 _SANDBOX = "allow-scripts allow-forms allow-modals"
 _WORLD = "turnwise"
-_MOST_NOTES = 5
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
 
+_COUNT = "document.getElementsByTagName('*').length"
 _MAKE = """(key, url, sandbox, same) => new Promise((done) => {
   for (const old of document.querySelectorAll('iframe')) old.remove();
   const frame = document.createElement('iframe');
@@ -51,8 +53,9 @@ class Document:
     """What an episode shows: the page at ``path`` of ``site``.
 
     ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``key`` names the page's text: pages of equal key
-    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests; else the page is
-    loaded from an address of its own, ``url``, and may have further pages beside it and storage.
+    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests and half of the
+    time; such a page stands alone, without address, history and links to its own parts (#...). Else it is
+    loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in frames).
     """
 
     site: Mapping[str, bytes]
@@ -60,25 +63,6 @@ class Document:
     start: str = "null"
     key: str = ""
     inlined: bool = True
-
-
-@dataclass(slots=True)
-class Notes:
-    """What happened in the page that an agent should be told: dialogs, refused windows, blocked addresses."""
-
-    texts: list[str] = field(default_factory=list[str])
-    left_out: int = 0
-
-    def add(self, text: str) -> None:
-        if len(self.texts) < _MOST_NOTES:
-            self.texts.append(text)
-        else:
-            self.left_out += 1
-
-    def take(self) -> tuple[str, ...]:
-        texts = [*self.texts, *([f"{self.left_out} further events"] if self.left_out else [])]
-        self.texts, self.left_out = [], 0
-        return tuple(texts)
 
 
 class Page:
@@ -91,13 +75,15 @@ class Page:
         self.accept_dialogs = False
         self.frame = ""
         self.worlds: dict[str, dict[str, int]] = {}
-        self.ids: dict[int, str] = {}
-        """Element ids of this episode by the browser's node number, in the order in which they were first seen."""
+        self.ids = Ids()
         self.mouse = (0.0, 0.0)
         self.pointed: tuple[float, float] | None = None
-        """Where the mouse was put last; whoever wants to know sets it to None before."""
+        self.pressed: tuple[float, float] | None = None
+        """Where the mouse was put last, and where a button was first pressed; whoever wants to know sets them to None before."""
         self.held: set[str] = set()
         self.held_buttons: set[str] = set()
+        self.elements = 0
+        """How many the document had when it was last waited for."""
         self.fault = ""
         self._context = self._target = self.session = ""
         self._host_frame = ""
@@ -105,6 +91,8 @@ class Page:
         self._known: set[str] = set()
         self._origins = 0
         self._origin = ""
+        self._moving = False
+        self._arrived = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # ---- opening and closing -----------------------------------------------------------------------------------------
@@ -138,7 +126,7 @@ class Page:
             self.send("Accessibility.enable"),
             self.send("DOM.enable"),
             self.send("Inspector.enable"),
-            self.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
+            self.send("Fetch.enable", {"patterns": [{"urlPattern": "http://*"}, {"urlPattern": "https://*"}]}),
             self.send("Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": self._context}),
             self.send("Emulation.setDeviceMetricsOverride", self._metrics()),
             self.send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
@@ -202,26 +190,24 @@ class Page:
         params: Json = {"expression": expression, "returnByValue": True, "awaitPromise": True, "contextId": context}
         return await self._value(self.send("Runtime.evaluate", params), seconds)
 
-    async def call(self, node: int, function: str, *arguments: Any) -> Any:
-        """``turnwise.function(element, ...arguments)`` in the isolated world for the element with that backend node number.
-
-        Raises ``CdpError`` when there is no such node any more.
-        """
+    async def element(self, node: int) -> str:
+        """A handle on the element with that backend node number, for ``call``. Raises ``CdpError`` when there is none any more."""
         context = self.worlds.get(self.frame, {}).get(_WORLD)
         if context is None:
             raise PageFault("the episode's document is gone")
-        resolved = await self.bounded(
-            self.send("DOM.resolveNode", {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"})
-        )
+        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})  # the handles of the action before
+        params: Json = {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"}
+        return (await self.bounded(self.send("DOM.resolveNode", params)))["object"]["objectId"]
+
+    async def call(self, handle: str, function: str, *arguments: Any) -> Any:
+        """``turnwise.function(element, ...arguments)`` in the isolated world (js/isolated.js)."""
         params: Json = {
             "functionDeclaration": f"function(...given) {{ return turnwise.{function}(this, ...given); }}",
-            "objectId": resolved["object"]["objectId"],
+            "objectId": handle,
             "arguments": [{"value": value} for value in arguments],
             "returnByValue": True,
         }
-        value = await self._value(self.send("Runtime.callFunctionOn", params), None)
-        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})
-        return value
+        return await self._value(self.send("Runtime.callFunctionOn", params), None)
 
     async def _value(self, command: asyncio.Future[Json], seconds: float | None) -> Any:
         try:
@@ -240,8 +226,9 @@ class Page:
         """Show ``document`` in place of what was there and give the value of its ``start``. Raises ``PageFault``."""
         self._site = document.site
         self._origin = ""
+        self._moving = False
         self.notes.take()
-        self.ids = {}
+        self.ids = Ids()
         self.frame = ""
         self.worlds = {}
         limit = self.timeout if seconds is None else seconds
@@ -267,11 +254,13 @@ class Page:
 
     async def go(self, url: str) -> str:
         """Go to another page of the task's own site. Gives "" or why not."""
-        inside = url.removeprefix(self._origin or HOST)
+        inside = url.removeprefix(self._origin) if self._origin else url
         path, _, rest = inside.partition("#")
         if not inside.startswith(("/", "#")):
             return f"The address {url[:100]!r} is not part of this site; its addresses start with /."
-        if path and (not self._origin or file_path(path) not in self._site):
+        if not self._origin:
+            return "This page stands alone; there is no address to go to."
+        if path and file_path(path) not in self._site:
             return f"There is no page {path[:100]!r} on this site."
         target = f"#{rest}" if not path else inside
         await self.evaluate(f"location.href = {json.dumps(target)}")
@@ -279,9 +268,32 @@ class Page:
 
     async def settle(self, bound: float) -> None:
         """Wait until the page is quiet: no request under way, no timer due soon, no animation; at most ``bound`` seconds."""
-        refused = await self.evaluate(f"__turnwise_quiet({_SOON_MS}, {bound * 1000:g})", seconds=self.timeout + bound)
-        if refused:
-            self.notes.add("The page tried to open a window; windows stay closed here.")
+        end = asyncio.get_running_loop().time() + bound
+        while True:
+            left = max(0.0, end - asyncio.get_running_loop().time())
+            if self._moving and left:
+                await self._arrival(left)
+            try:
+                quiet = f"Promise.resolve(__turnwise_quiet({_SOON_MS}, {left * 1000:g})).then((n) => [n, {_COUNT}])"
+                refused, self.elements = await self.evaluate(quiet, seconds=self.timeout + bound)
+            except PageFault:
+                # The document went away meanwhile; the page it leads to is the one to wait for.
+                if self.fault or not left:
+                    raise
+                self._moving = True
+                continue
+            if refused:
+                self.notes.add("The page tried to open a window; windows stay closed here.")
+            if not self._moving or not left:
+                return
+
+    async def _arrival(self, seconds: float) -> None:
+        """Wait until the document that the frame is going to is there."""
+        self._arrived.clear()
+        arrived = asyncio.ensure_future(self._arrived.wait())
+        await asyncio.wait((arrived, self._failed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        arrived.cancel()
+        self._moving = False
 
     async def screenshot(self) -> bytes:
         """PNG of the whole screen, ``size`` times ``scale`` pixels."""
@@ -318,6 +330,11 @@ class Page:
             data = context.get("auxData", {})
             name = "" if data.get("isDefault") else context.get("name", "")
             self.worlds.setdefault(data.get("frameId", ""), {})[name] = context["id"]
+        elif method in ("Page.frameRequestedNavigation", "Page.frameStartedLoading") and params["frameId"] == self.frame:
+            self._moving = True
+        elif method == "Page.frameStoppedLoading" and params["frameId"] == self.frame:
+            self._moving = False
+            self._arrived.set()
         elif method == "Page.javascriptDialogOpening":
             self._dialog(params)
         elif method in ("Inspector.targetCrashed", "Target.targetCrashed", "Inspector.detached"):
@@ -328,9 +345,6 @@ class Page:
     def _serve(self, params: Json) -> None:
         url, request = params["request"]["url"], params["requestId"]
         top = params.get("frameId") == self._host_frame and params.get("resourceType") == "Document"
-        if url.startswith("blob:"):
-            self.send("Fetch.continueRequest", {"requestId": request})
-            return
         if url == f"{HOST}/" and top and not self.loads:
             self._answer(request, b"<!doctype html><meta charset=utf-8><body style='margin:0;overflow:hidden'></body>", "text/html")
             return
@@ -353,6 +367,9 @@ class Page:
             return
         # "Aborted" leaves the document in place where a refused navigation would put an error page.
         self.send("Fetch.failRequest", {"requestId": request, "errorReason": "Aborted" if navigates else "BlockedByClient"})
+        if navigates:
+            self._moving = False
+            self._arrived.set()
         if not url.endswith("/favicon.ico"):
             self.notes.add(f"The address {url[:100]} was blocked: there is no network beyond the task's own pages.")
 
