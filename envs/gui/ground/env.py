@@ -15,7 +15,6 @@ from ....rewards import gui
 from ....rewards.gui_score import Space
 from ...base import Env, EnvFault, Manifest, TurnResult
 from ...scripts import ECHO, NULL
-from ..axtree import axtree_text
 from ..browser import BrowserOptions, Tab, View, shared_browser
 from ..page import PageFault
 from . import answers
@@ -23,6 +22,7 @@ from .pages import document_of, measured, size_of
 from .screenspot import Boxes, ScreenSpot
 from .sheet import THEMES, Theme
 from .tasks import KINDS, LAYOUTS, GroundTasks, known
+from .tree import tree_text
 
 OBSERVATIONS = ("screenshot", "axtree")
 COMPONENTS = ("hit", "iou", "gui_g2", "gui_g2_point", "gui_g2_coverage", "gui_g1", "distance", "format")
@@ -158,9 +158,9 @@ class Ground(Env):
         def place(box: b.Box) -> str:
             x1, y1, x2, y2 = b.clipped([scale * v for v in box], *self._screen)
             numbers = ((x1 + x2) / 2, (y1 + y2) / 2) if self.answer == "point" else (x1, y1, x2, y2)
-            return f"at {answers.write_answer(numbers, self._screen, self.coordinates, decimals=2)}"
+            return answers.write_answer(numbers, self._screen, self.coordinates, decimals=3)
 
-        return axtree_text(view.nodes, view.dom, boxes=place)
+        return tree_text(view, place)
 
     def act(self, action: Message) -> TurnResult:
         read = answers.read_answer(action.text, self._screen, self.coordinates, kind=self.answer)

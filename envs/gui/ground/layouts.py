@@ -267,11 +267,15 @@ def calendar(s: Sheet) -> str:
     new = s.button(s.words.label("New"), icon_name="plus", does="add an event")
     top = f'{back}{forth}<h1 class="grow cut">{month} {year}</h1>{views}{new}'
     grid = "".join(f'<div class="mute" style="padding:2px 6px;height:{s.f + 8}px">{name[:3]}</div>' for name in _DAYS)
+    left = 11  # there are 12 words to name events with
     for place in range(weeks * 7):
         day = place - first + 1
         inside = 1 <= day <= length
         shown = ""
         for _ in range(int(s.rng.integers(0, events + 1)) if inside and s.maybe(0.45) else 0):
+            if left == 0:
+                break
+            left -= 1
             title = s.words.topic()
             facts = {"role": "event", "text": title, "part": "event", "place": f"on the {ordinal(day - 1)}"}
             shown += s.item(escape(title), cls="cut event", style=f"height:{s.f + 6}px", facts=facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from ....records import Observation, Task
@@ -10,20 +11,19 @@ from ...base import Rng
 from .answers import Coordinates, Kind, write_answer
 from .pages import size_of, target_box
 
+_LIMITS = re.compile(r"x runs from 0 \(left\) to ([0-9.]+), y from 0 \(top\) to ([0-9.]+)")
+
 
 class Expert:
     """Knows where the target is: from the private data of a ScreenSpot task, by rendering the page of a generated one itself.
 
-    Arguments: ``answer`` and ``coordinates`` as the environment has them.
+    Whether a point or a box is asked for, and how coordinates count, it reads in the first message.
     """
-
-    def __init__(self, answer: Kind = "point", coordinates: Coordinates = "pixels") -> None:
-        self.answer: Kind = answer
-        self.coordinates: Coordinates = coordinates
-        self.screen = (0, 0)
 
     def reset(self, task: Task, rng: Rng) -> None:
         self.rng = rng
+        self.answer: Kind = "point"
+        self.coordinates: Coordinates = "pixels"
         if "screen" in task.data:
             self.screen = (int(task.data["screen"][0]), int(task.data["screen"][1]))
         else:
@@ -31,8 +31,15 @@ class Expert:
             self.screen = (round(width * scale), round(height * scale))
         self.task = task
 
+    def listen(self, observation: Observation) -> None:
+        """Take the form of the answer from what the agent was told."""
+        for message in observation:
+            if message.role == "system" and (limits := _LIMITS.search(message.text)):
+                self.coordinates = (float(limits[1]), float(limits[2]))
+                self.answer = "box" if "[x1, y1, x2, y2]" in message.text else "point"
+
     def act(self, observation: Observation) -> str:
-        del observation
+        self.listen(observation)
         box = self._box()
         if box is None:
             return "negative"
@@ -67,5 +74,5 @@ class WholeScreen(Expert):
     """A box around everything, whatever is asked for."""
 
     def act(self, observation: Observation) -> str:
-        del observation
+        self.listen(observation)
         return write_answer((0.0, 0.0, float(self.screen[0]), float(self.screen[1])), self.screen, self.coordinates)

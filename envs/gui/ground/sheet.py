@@ -80,7 +80,7 @@ button,input{font:inherit;color:inherit;background:none;border:0;outline:0}
 .under{border-bottom:1px solid var(--line)}
 .whole{align-items:stretch;gap:0}
 .names{max-width:100%;font-size:.9em;text-align:center;overflow-wrap:anywhere}
-.event{background:var(--hover);margin-top:2px;padding:0 5px;border-radius:3px;border-inline-start:3px solid var(--accent)}
+.event{font-size:12px;background:var(--hover);margin-top:2px;padding:0 5px;border-radius:3px;border-inline-start:3px solid var(--accent)}
 .frame{width:32px;height:34px;border:1px solid var(--line);font-size:10px;display:flex;align-items:end;justify-content:center;flex:none}
 .tools{width:64px;display:grid;grid-template-columns:26px 26px;gap:2px;padding:4px;align-content:start;background:var(--panel)}
 .thin{height:22px;gap:0;background:var(--panel)}
