@@ -65,7 +65,7 @@ def reply_total(w: Mail, d: Draft) -> None:
         d,
         to=[person["email"]],
         subject=f"Re: Order {numbers[0]}",
-        body={"mentions": [totals[3]], "never": [t for t in totals if t != totals[3]]},
+        body={"mentions": [totals[3]], "never": [t for t in totals if t not in (totals[0], totals[3])]},
         reply_to=asked,
     )
     d.fill("Search all mail", f"Confirmation {numbers[0]}")

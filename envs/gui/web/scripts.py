@@ -18,6 +18,7 @@ DISMISS = ("No thanks", "Only necessary cookies", "Not now", "Leave without savi
 LOADING = "Loading, please wait"
 PATIENCE = 3
 """How often a script waits for an element that it cannot see."""
+_ACTED_ON = ("button", "checkbox", "combobox", "link", "option", "radio", "textbox")
 _ELEMENT = re.compile(r"^\s*\[([^\]]+)\] ([a-zA-Z]+) '((?:[^'\\]|\\.)*)'|^\s*\[([^\]]+)\] ([a-zA-Z]+) \"((?:[^\"\\]|\\.)*)\"", re.MULTILINE)
 
 
@@ -67,7 +68,7 @@ class Expert:
             if (button := find(seen, "button", name)) is not None:
                 return Click(button.id)
         if LOADING in page:
-            return Noop(500.0)
+            return Noop(300.0)
         if self.place == len(self.steps):
             return self.last()
         kind, role, name, *rest = self.steps[self.place]
@@ -78,7 +79,7 @@ class Expert:
                 return Click(element.id)
         if element is None:
             self.waited += 1
-            return Noop(500.0) if self.waited <= PATIENCE else SendMessage(f"I cannot find the {role} {name}.")
+            return Noop(300.0) if self.waited <= PATIENCE else SendMessage(f"I cannot find the {role} {name}.")
         self.place, self.waited = self.place + 1, 0
         if kind == "fill":
             return Fill(element.id, rest[0])
@@ -89,3 +90,87 @@ class Expert:
             return ReportInfeasible("The page shows that this cannot be done.")
         answer = self.checks["answer"]
         return SendMessage("Done." if answer is None else f"It is {', '.join(answer['mentions'])}.")
+
+
+class _Acting:
+    """What the scripts without a plan share: one action a turn on the page just seen."""
+
+    def __init__(self) -> None:
+        self._syntax = BrowserGymSyntax()
+
+    def reset(self, task: Task, rng: Rng) -> None:
+        del task
+        self.rng = rng
+        self.done: set[tuple[str, str]] = set()
+        self.texts: list[str] = []
+
+    def act(self, observation: Observation) -> str:
+        return self._syntax.write([self.choose("\n".join(message.text for message in observation))])
+
+    def choose(self, page: str) -> Action:
+        raise NotImplementedError(f"{type(self).__name__} must implement choose(page) -> Action")
+
+
+class Random(_Acting):
+    """Acts on any element, and says at some time that it is done or that it cannot be done."""
+
+    def choose(self, page: str) -> Action:
+        luck = self.rng.random()
+        if luck < 0.06:
+            return SendMessage("Done.") if luck < 0.04 else ReportInfeasible("I do not see how.")
+        seen = [e for e in elements(page) if e.role in _ACTED_ON]
+        if not seen or luck < 0.1:
+            return Noop(100.0)
+        element = seen[int(self.rng.integers(len(seen)))]
+        if element.role == "textbox":
+            words = [e.name for e in seen if e.name]
+            return Fill(element.id, words[int(self.rng.integers(len(words)))])
+        if element.role == "option":
+            box = next((e for e in reversed(seen[: seen.index(element)]) if e.role == "combobox"), None)
+            return Noop(100.0) if box is None else SelectOption(box.id, (element.name,))
+        return Click(element.id)
+
+
+class Done(_Acting):
+    """Says at once that all is done."""
+
+    def choose(self, page: str) -> Action:
+        del page
+        return SendMessage("Done. Everything was changed as you asked, and I have checked it twice. Success: 1.0.")
+
+
+class GiveUp(_Acting):
+    """Says at once that it cannot be done."""
+
+    def choose(self, page: str) -> Action:
+        del page
+        return ReportInfeasible("This cannot be done.")
+
+
+class Everything(_Acting):
+    """Sets whatever can be set: every box, every button and every link once, then says that it is done."""
+
+    turns = 30
+
+    def choose(self, page: str) -> Action:
+        left = [e for e in elements(page) if e.role in ("checkbox", "radio", "button", "link") and (e.role, e.name) not in self.done]
+        if not left or len(self.done) >= self.turns:
+            return SendMessage("Done.")
+        order = ("checkbox", "radio", "button", "link")
+        element = min(left, key=lambda e: order.index(e.role))
+        self.done.add((element.role, element.name))
+        return Click(element.id)
+
+
+class Recite(_Acting):
+    """Opens every page that the first one links to, and answers with all it has read."""
+
+    turns = 12
+
+    def choose(self, page: str) -> Action:
+        self.texts += [name for name in re.findall(r"StaticText '((?:[^'\\]|\\.)*)'", page) if name not in self.texts]
+        left = [e for e in elements(page) if e.role == "link" and ("link", e.name) not in self.done]
+        if not left or len(self.done) >= self.turns:
+            return SendMessage(" ".join(self.texts))
+        self.done.add(("link", left[0].name))
+        return Click(left[0].id)

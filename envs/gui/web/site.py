@@ -1,4 +1,4 @@
-"""The files of the three apps, and the expressions that set an app up and read it."""
+"""The files of the three apps, and where they are served."""
 
 from __future__ import annotations
 
@@ -8,24 +8,10 @@ from importlib.resources import files
 
 from .draft import AppName
 
-ORIGIN = "http://webtasks.test"
-_NAMES: dict[AppName, tuple[str, ...]] = {app: ("index.html", f"{app}.js") for app in ("shop", "tracker", "mail")}
-_COMMON = ("base.js", "base.css")
 
-
-@lru_cache(maxsize=1)
-def site() -> Mapping[str, bytes]:
-    """Path -> content of every file; each app has a folder of its own ("/shop/index.html")."""
+@lru_cache(maxsize=3)
+def site(app: AppName) -> Mapping[str, bytes]:
+    """Path -> content of every file of an app; "/index.html" is its page."""
     apps = files("turnwise.envs.gui.web") / "apps"
-    found: dict[str, bytes] = {}
-    for app, names in _NAMES.items():
-        for name in names:
-            found[f"/{app}/{name}"] = (apps / app / name).read_bytes()
-        for name in _COMMON:
-            found[f"/{app}/{name}"] = (apps / "common" / name).read_bytes()
-    return found
-
-
-def address(app: AppName) -> str:
-    """Where an app starts."""
-    return f"{ORIGIN}/{app}/index.html"
+    own = {f"/{name}": (apps / app / name).read_bytes() for name in ("index.html", f"{app}.js")}
+    return {**own, **{f"/{name}": (apps / "common" / name).read_bytes() for name in ("base.js", "base.css")}}

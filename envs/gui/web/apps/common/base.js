@@ -2,7 +2,7 @@
 /* What the three apps share: one JSON state, a router on the hash, slow pages, dialogs, controls.
  *
  * app.setup(config) puts the app into a start state, app.read() gives what checks look at, app.snapshot() and app.load(state) save and
- * restore everything, app.advance(ms) lets time pass. Nothing reads the date or a random number. With config.clock "manual" no timer is
+ * restore everything (but the browser's history), app.shown() says what is on the screen, app.advance(ms) lets time pass. Nothing reads the date or a random number. With config.clock "manual" no timer is
  * ever set and time passes only by app.advance; otherwise it passes by itself.
  */
 const app = (() => {
@@ -10,6 +10,7 @@ const app = (() => {
   let state = null;
   let stamp = "";
   let loads = 0;
+  const MAX_TEXT = 2000;  // characters of a field
   const EVENTS = ["onclick", "oninput", "onchange", "onsubmit"];
   const DIALOGS = {
     newsletter: {
@@ -74,16 +75,20 @@ const app = (() => {
 
   function typed(name, kept) {
     return (event) => {
+      if (event.target.value.length > MAX_TEXT) event.target.value = event.target.value.slice(0, MAX_TEXT);
       state.inputs[name] = event.target.type === "checkbox" ? event.target.checked : event.target.value;
       if (kept) state.dirty = true;
       save();
     };
   }
 
+  /** The label of a control for the eye; the control itself carries the name, so that it is read out once. */
+  const caption = (text, id) => h("label", { for: id, "aria-hidden": "true" }, text);
+
   /** A labelled text field. `loose`: leaving the page loses nothing worth asking about. */
   function field(label, name, { initial = "", area = false, loose = false, rows = 5 } = {}) {
-    const props = { id: "f-" + name, value: value(name, initial), oninput: typed(name, !loose), autocomplete: "off" };
-    return h("div.field", {}, h("label", { for: props.id }, label), area ? h("textarea", { ...props, rows }) : h("input", { ...props, type: "text" }));
+    const props = { id: "f-" + name, "aria-label": label, value: value(name, initial), oninput: typed(name, !loose), autocomplete: "off" };
+    return h("div.field", {}, caption(label, props.id), area ? h("textarea", { ...props, rows }) : h("input", { ...props, type: "text" }));
   }
 
   /** A labelled <select> of texts or [value, text] pairs. `change(value)`, if given, runs at once; `shown` is a shorter label for the eye. */
@@ -92,15 +97,15 @@ const app = (() => {
     const items = options.map((o) => (Array.isArray(o) ? o : [o, o]));
     const store = typed(name, !loose);
     const onchange = (event) => (change ? act(() => change(event.target.value)) : store(event));
-    const node = h("select", { id: "f-" + name, "aria-label": shown !== label && label, onchange }, items.map(([v, text]) => h("option", { value: v }, text)));
+    const node = h("select", { id: "f-" + name, "aria-label": label, onchange }, items.map(([v, text]) => h("option", { value: v }, text)));
     node.value = items.some(([v]) => v === current) ? current : (items[0]?.[0] ?? "");
-    return h("div.field", {}, h("label", { for: "f-" + name }, shown), node);
+    return h("div.field", {}, caption(shown, "f-" + name), node);
   }
 
   /** A labelled checkbox; one that stands for a row (`bare`) shows no label to the eye. */
   function checkbox(label, name, { initial = false, loose = false, bare = false } = {}) {
-    const props = { id: "f-" + name, type: "checkbox", "aria-label": bare && label, checked: value(name, initial), onchange: typed(name, !loose) };
-    return h("div.tick", {}, h("input", props), !bare && h("label", { for: props.id }, label));
+    const props = { id: "f-" + name, type: "checkbox", "aria-label": label, checked: value(name, initial), onchange: typed(name, !loose) };
+    return h("div.tick", {}, h("input", props), !bare && caption(label, props.id));
   }
 
   /** Radio buttons under one heading. */
@@ -108,7 +113,7 @@ const app = (() => {
     const current = value(name, initial);
     const pick = typed(name, true);
     return h("fieldset", {}, h("legend", {}, label), options.map(([v, text], n) =>
-      h("div.tick", {}, h("input", { id: `f-${name}-${n}`, type: "radio", name, value: v, checked: v === current, onchange: pick }), h("label", { for: `f-${name}-${n}` }, text))));
+      h("div.tick", {}, h("input", { id: `f-${name}-${n}`, type: "radio", "aria-label": text, name, value: v, checked: v === current, onchange: pick }), caption(text, `f-${name}-${n}`))));
   }
 
   const form = (label, run, ...children) =>
@@ -123,8 +128,10 @@ const app = (() => {
 
   const parse = (route) => {
     const [path, query = ""] = route.split("?");
-    return { path, parts: path.split("/").slice(1).map(decodeURIComponent), query: Object.fromEntries(new URLSearchParams(query)) };
+    return { path, parts: path.split("/").slice(1), query: Object.fromEntries(new URLSearchParams(query)) };
   };
+  /** The row of a table, or nothing for a key that is none, whatever an address says. */
+  const row = (table, key) => (Object.hasOwn(table, key ?? "") ? table[key] : undefined);
   /** A route from a path and a query; empty values are left out. */
   const route = (path, query = {}) => {
     const text = new URLSearchParams(Object.entries(query).filter(([, v]) => v !== "" && v !== null && v !== undefined)).toString();
@@ -161,7 +168,7 @@ const app = (() => {
 
   window.addEventListener("popstate", (event) => {
     if (!state) return;
-    const to = decodeURI(location.hash.slice(1)) || site.home;
+    const to = location.hash.slice(1) || site.home;
     if (event.state && event.state.stamp !== stamp) return note("push");
     if (event.state === null) act(() => go(to, { history: "follow" }));
     else if (to !== state.route) act(() => (state.dirty ? (note("push"), go(to)) : go(to, { history: "none" })));
@@ -209,7 +216,7 @@ const app = (() => {
       state.seen[path] = {};
       if (path !== state.route) state.seen[state.route] = {};
     }
-    const found = !busy && (site.views[parts[0] || "home"]?.(state, parts.slice(1), query) ?? { title: "Page not found", body: [h("p", {}, "There is no such page.")] });
+    const found = !busy && (row(site.views, parts[0] || "home")?.(state, parts.slice(1), query) ?? { title: "Page not found", body: [h("p", {}, "There is no such page.")] });
     const page = found || { title: "Loading", body: [h("p.loading", { role: "status" }, "Loading, please wait…")] };
     const notice = state.notice && !busy && h("p.notice" + (state.bad ? ".bad" : ""), { role: state.bad ? "alert" : "status" }, state.notice);
     const main = h("main", { "aria-busy": String(busy), "data-key": path + busy }, notice, !busy && heading(page.title), ...page.body);
@@ -221,15 +228,17 @@ const app = (() => {
     save();
   }
 
-  const save = () => sessionStorage.setItem("state", JSON.stringify(state));
+  /** A document of an opaque origin has no storage; nothing can reload it either. */
+  const storage = (() => { try { return window.sessionStorage; } catch { return null; } })();
+  const save = () => storage?.setItem(site.id, JSON.stringify(state));
 
   return {
-    h, link, button, rowButton, heading, value, field, select, checkbox, radios, form, submit, facts, table, money, route, go, say, fail, ask,
+    h, link, button, rowButton, heading, value, field, select, checkbox, radios, form, submit, facts, table, money, row, route, go, say, fail, ask,
     get state() { return state; },
     /** Declare the app: {id, name, home, nav(state), views: {first part of the path: (state, parts, query) => {title, body}}, actions, opened}. */
     define(definition) {
       site = definition;
-      const kept = sessionStorage.getItem("state");  // a reload keeps the state
+      const kept = storage?.getItem(site.id);  // a reload keeps the state
       if (kept) app.load(JSON.parse(kept));
     },
     /** config: tables, settings, start (route), inputs (of a half-filled form), delays (ms of each page in turn), popups, clock. */
@@ -244,6 +253,8 @@ const app = (() => {
       return app.read();
     },
     read: () => structuredClone({ tables: state.tables, seen: state.seen }),
+    /** What the page shows beside the tables, without what only counts time. */
+    shown: () => structuredClone({ route: state.route, inputs: state.inputs, dialog: state.dialog, notice: state.notice, busy: state.clock < state.ready }),
     snapshot: () => structuredClone(state),
     load(saved) {
       state = structuredClone(saved);

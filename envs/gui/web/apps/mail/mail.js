@@ -1,7 +1,7 @@
 "use strict";
 /* The mail client. Tables: mails, contacts, rules, subscriptions. settings: me, today, folders, labels, files, next_mail, next_contact, next_rule. */
 (() => {
-  const { h, link, button, rowButton, heading, value, field, select, checkbox, form, submit, facts, table, route, go, say, fail, ask } = app;
+  const { h, link, button, rowButton, heading, value, field, select, checkbox, form, submit, facts, table, row, route, go, say, fail, ask } = app;
   const PAGE = 6;
   const items = (t) => Object.entries(t);
   const box = (name) => `/folder/${name}`;
@@ -16,7 +16,7 @@
     const sorted = found.sort((a, b) => (a[1].date < b[1].date ? 1 : a[1].date > b[1].date ? -1 : b[0] < a[0] ? -1 : 1));
     const shown = sorted.slice((page - 1) * PAGE, page * PAGE);
     const to = (n) => route(here, { ...query, page: n === 1 ? "" : n });
-    const row = ([id, m]) => h(m.unread ? "li.unread" : "li", {}, checkbox(`Select ${label(s, m)}`, "pick-" + id, { loose: true, bare: true }), h("span.grow", {}, link(m.folder === "Drafts" ? `Draft ${label(s, m)}` : label(s, m), m.folder === "Drafts" ? `/compose?draft=${id}` : `/mail/${id}`)),
+    const item = ([id, m]) => h(m.unread ? "li.unread" : "li", {}, checkbox(`Select ${label(s, m)}`, "pick-" + id, { loose: true, bare: true }), h("span.grow", {}, link(m.folder === "Drafts" ? `Draft ${label(s, m)}` : label(s, m), m.folder === "Drafts" ? `/compose?draft=${id}` : `/mail/${id}`)),
       h("span.soft", {}, [m.unread && "unread", m.starred && "starred", ...m.labels, here === "/search" && m.folder].filter(Boolean).join(" · ")));
     const apply = () => {
       const picked = shown.filter(([id]) => value("pick-" + id, false));
@@ -27,7 +27,7 @@
       say(`${picked.length} messages were changed.`);
     };
     const choices = [...s.settings.folders.map((f) => [f, `Move to ${f}`]), ["read", "Mark as read"], ["unread", "Mark as unread"]];
-    return [h("p.soft", { role: "status" }, `${found.length} messages, page ${page} of ${Math.max(1, Math.ceil(found.length / PAGE))}`), h("ul.list", {}, shown.map(row)),
+    return [h("p.soft", { role: "status" }, `${found.length} messages, page ${page} of ${Math.max(1, Math.ceil(found.length / PAGE))}`), h("ul.list", {}, shown.map(item)),
       h("div.row", {}, page > 1 && link("Newer messages", to(page - 1)), page * PAGE < found.length && link("Older messages", to(page + 1))),
       shown.length > 0 && form("Change the selected messages", apply, h("div.row", {}, select("With the selected messages", "bulk", choices, { initial: s.settings.folders[0], loose: true }), h("button", { type: "submit" }, "Apply")))];
   }
@@ -47,7 +47,7 @@
   }
 
   function mail(s, [id]) {
-    const m = s.tables.mails[id];
+    const m = row(s.tables.mails, id);
     if (!m) return null;
     const move = (to) => () => { m.folder = to; s.inputs = {}; say(`The message was moved to ${to}.`); };
     const unread = () => { m.unread = true; go(box(m.folder), { force: true }); say("The message was marked as unread."); };
@@ -69,7 +69,7 @@
 
   /** What a new message starts with. */
   function beginning(s, query) {
-    const old = s.tables.mails[query.reply ?? query.all ?? query.forward ?? query.draft];
+    const old = row(s.tables.mails, query.reply ?? query.all ?? query.forward ?? query.draft);
     if (query.draft && old) return { ...old, to: old.to.join(", "), cc: old.cc.join(", "), id: query.draft };
     if (!old) return { to: query.to ?? "", cc: "", subject: "", body: "", attachments: [], thread: null };
     const head = query.forward ? "Fwd" : "Re";
@@ -112,7 +112,7 @@
   }
 
   function contact(s, [id]) {
-    const old = id === "new" ? { name: "", email: "", phone: "", company: "" } : s.tables.contacts[id];
+    const old = id === "new" ? { name: "", email: "", phone: "", company: "" } : row(s.tables.contacts, id);
     if (!old) return null;
     const keep = () => {
       const c = Object.fromEntries(Object.keys(old).map((k) => [k, value(k, old[k]).trim()]));
@@ -145,7 +145,7 @@
     views: { home: (s) => folder(s, ["Inbox"], {}), folder, search, mail, compose, contacts, contact, rules },
     actions: { forget: (s, id) => { delete s.tables.contacts[id]; go("/contacts", { force: true }); say("The contact was deleted."); } },
     opened(s, [view, id]) {
-      if (view === "mail" && s.tables.mails[id]) s.tables.mails[id].unread = false;
+      if (view === "mail" && row(s.tables.mails, id)) s.tables.mails[id].unread = false;
     },
   });
 })();

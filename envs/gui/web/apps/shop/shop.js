@@ -2,7 +2,7 @@
 /* The shop. Tables: products, cart, coupons (used by the cart), orders, returns, wishlist, reviews, addresses, subscriptions.
  * settings: email, today, codes {code: percent}, next_order. Amounts are cents. */
 (() => {
-  const { h, link, button, rowButton, heading, value, field, select, checkbox, radios, form, submit, facts, table, money, route, go, say, fail, ask } = app;
+  const { h, link, button, rowButton, heading, value, field, select, checkbox, radios, form, submit, facts, table, money, row, route, go, say, fail, ask } = app;
   const PAGE = 6;
   const SHIPPING = { standard: ["Standard, 5 days", 490], express: ["Express, 2 days", 990], pickup: ["Pick up in the store", 0] };
   const SORTS = [["", "Featured"], ["price", "Price, lowest first"], ["price-down", "Price, highest first"], ["rating", "Rating, best first"]];
@@ -59,7 +59,7 @@
   }
 
   function product(s, [id]) {
-    const p = s.tables.products[id];
+    const p = row(s.tables.products, id);
     if (!p) return null;
     const put = () => {
       if (p.sizes.length && !value("size")) return fail("Choose a size.");
@@ -84,17 +84,17 @@
     const lines = items(s.tables.cart);
     if (!lines.length) return { title: "Cart", body: [h("p", {}, "The cart is empty."), link("Go on shopping", "/list")] };
     const name = (l) => [s.tables.products[l.product].name, l.size, l.colour].filter(Boolean).join(", ");
-    const row = ([key, l]) => h("li", {}, h("span.grow", {}, link(name(l), `/product/${l.product}`)), h("span", {}, `${money(s.tables.products[l.product].price)} each`),
+    const item = ([key, l]) => h("li", {}, h("span.grow", {}, link(name(l), `/product/${l.product}`)), h("span", {}, `${money(s.tables.products[l.product].price)} each`),
       select(`Quantity of ${name(l)}`, "n-" + key, ["1", "2", "3", "4", "5"], { initial: String(l.quantity), shown: "Quantity", change: (n) => { l.quantity = Number(n); say("The quantity was changed."); } }),
       rowButton("Remove", `Remove ${name(l)}`, () => { delete s.tables.cart[key]; say("The item was removed."); }));
     const use = () => {
       const code = value("code").trim().toUpperCase();
-      if (!(code in s.settings.codes)) return fail(`The code ${code || "that you entered"} is not valid.`);
+      if (!row(s.settings.codes, code)) return fail(`The code ${code || "that you entered"} is not valid.`);
       s.tables.coupons.cart = { code };
       s.inputs = {};
       say(`The code ${code} gives ${s.settings.codes[code]}% off.`);
     };
-    return { title: "Cart", body: [h("ul.list", {}, lines.map(row)),
+    return { title: "Cart", body: [h("ul.list", {}, lines.map(item)),
       form("Coupon", use, h("div.row", {}, field("Coupon code", "code", { loose: true }), h("button", { type: "submit" }, "Apply coupon"))),
       sums(s), h("div.row", {}, link("Go to checkout", "/checkout"), link("Go on shopping", "/list"))] };
   }
@@ -141,7 +141,7 @@
   }
 
   function order(s, [n]) {
-    const o = s.tables.orders[n];
+    const o = row(s.tables.orders, n);
     if (!o) return null;
     const cancel = () => ask(`Cancel order ${n}?`, "This cannot be undone.", "Yes, cancel the order", "No, keep the order", "cancel", n);
     const again = () => { o.lines.forEach((l) => add(s, l.product, l.size, l.colour, l.quantity)); say("The items are in the cart."); };
@@ -153,7 +153,7 @@
   }
 
   function giveBack(s, [n, i]) {
-    const [o, l] = [s.tables.orders[n], s.tables.orders[n]?.lines[i]];
+    const [o, l] = [row(s.tables.orders, n), row(row(s.tables.orders, n)?.lines ?? [], i)];
     if (!l || o.status !== "delivered" || o.closed) return null;
     const send = () => {
       if (!value("reason") || !value("refund")) return fail("Choose a reason and how the money is to be paid back.");
@@ -167,7 +167,7 @@
   }
 
   function review(s, [id]) {
-    const p = s.tables.products[id];
+    const p = row(s.tables.products, id);
     if (!p) return null;
     const send = () => {
       if (!value("stars") || !value("text").trim()) return fail("Choose the stars and write a text.");
@@ -180,20 +180,20 @@
   }
 
   function wishlist(s) {
-    const row = ([id]) => h("li", {}, h("span.grow", {}, link(s.tables.products[id].name, `/product/${id}`)), h("span", {}, money(s.tables.products[id].price)),
+    const item = ([id]) => h("li", {}, h("span.grow", {}, link(s.tables.products[id].name, `/product/${id}`)), h("span", {}, money(s.tables.products[id].price)),
       rowButton("Remove", `Remove ${s.tables.products[id].name}`, () => { delete s.tables.wishlist[id]; say("The product was removed."); }));
-    const rows = items(s.tables.wishlist).map(row);
+    const rows = items(s.tables.wishlist).map(item);
     return { title: "Wishlist", body: [rows.length ? h("ul.list", {}, rows) : h("p", {}, "The wishlist is empty.")] };
   }
 
   function account(s) {
-    const row = ([id, a]) => [a.label, a.name, a.street, `${a.postcode} ${a.city}`, link(`Edit ${a.label}`, `/address/${id}`)];
+    const cells = ([id, a]) => [a.label, a.name, a.street, `${a.postcode} ${a.city}`, link(`Edit ${a.label}`, `/address/${id}`)];
     return { title: "Account", body: [facts([["E-mail", s.settings.email]]), heading("Addresses", 2),
-      table(["Label", "Name", "Street", "City", "Change"], items(s.tables.addresses).map(row)), link("Add an address", "/address/new")] };
+      table(["Label", "Name", "Street", "City", "Change"], items(s.tables.addresses).map(cells)), link("Add an address", "/address/new")] };
   }
 
   function address(s, [id]) {
-    const old = id === "new" ? {} : s.tables.addresses[id];
+    const old = id === "new" ? {} : row(s.tables.addresses, id);
     if (!old) return null;
     const keep = () => {
       const a = { label: value("label", old.label ?? "").trim(), ...typedAddress(old) };

@@ -1,7 +1,7 @@
 "use strict";
 /* The issue tracker. Tables: issues, comments, labels, milestones, people, subscriptions. settings: me, today, next_issue, next_comment. */
 (() => {
-  const { h, link, button, heading, value, field, select, checkbox, form, submit, facts, table, route, go, say, fail } = app;
+  const { h, link, button, heading, value, field, select, checkbox, form, submit, table, row, route, go, say, fail } = app;
   const PAGE = 6;
   const REASONS = ["Completed", "Not planned", "Duplicate"];
   const items = (t) => Object.entries(t);
@@ -26,7 +26,7 @@
     const set = (name) => (v) => go(route("/list", { ...query, page: "", [name]: v }));
     const options = (all, without) => [["", "Any"], ...all.map((v) => [v, v]), ["none", without]];
     const to = (n) => route("/list", { ...query, page: n === 1 ? "" : n });
-    const row = ([n, i]) => h("li", {}, checkbox(`Select #${n}`, "pick-" + n, { loose: true, bare: true }), h("span.grow", {}, link(`#${n} ${i.title}`, `/issue/${n}`)),
+    const item = ([n, i]) => h("li", {}, checkbox(`Select #${n}`, "pick-" + n, { loose: true, bare: true }), h("span.grow", {}, link(`#${n} ${i.title}`, `/issue/${n}`)),
       h("span.soft", {}, [i.labels.join(", ") || "no label", i.assignee || "unassigned", i.milestone || "no milestone", state === "all" && i.state].filter(Boolean).join(" · ")));
     return { title: "Issues", body: [form("Search issues", () => set("q")(value("q", query.q).trim()), h("div.row", {}, field("Search titles", "q", { initial: query.q, loose: true }), submit("Search"))),
       h("div.row", {}, select("State", "state", [["open", "Open"], ["closed", "Closed"], ["all", "All"]], { initial: state, change: set("state") }),
@@ -35,7 +35,7 @@
         select("Milestone", "milestone", options(milestones(s), "No milestone"), { initial: query.milestone, change: set("milestone") }),
         select("Sort by", "sort", [["", "Newest first"], ["oldest", "Oldest first"], ["title", "Title"]], { initial: query.sort, change: set("sort") })),
       h("p.soft", { role: "status" }, `${found.length} issues, page ${page} of ${Math.max(1, Math.ceil(found.length / PAGE))}`),
-      h("ul.list", {}, shown.map(row)),
+      h("ul.list", {}, shown.map(item)),
       h("div.row", {}, page > 1 && link("Previous page", to(page - 1)), page * PAGE < found.length && link("Next page", to(page + 1))), bulk(s, shown)] };
   }
 
@@ -61,7 +61,7 @@
   }
 
   function issue(s, [n]) {
-    const i = s.tables.issues[n];
+    const i = row(s.tables.issues, n);
     if (!i) return null;
     const keep = () => {
       Object.assign(i, { assignee: value("assignee", i.assignee), milestone: value("milestone", i.milestone), labels: chosen(s, i.labels) });
@@ -75,7 +75,7 @@
     };
     const close = () => {
       const [reason, other] = [value("reason", "Completed"), value("duplicate").trim().replace(/^#/, "")];
-      if (reason === "Duplicate" && (!(other in s.tables.issues) || other === n)) return fail("Enter the number of the issue that this one duplicates.");
+      if (reason === "Duplicate" && (!row(s.tables.issues, other) || other === n)) return fail("Enter the number of the issue that this one duplicates.");
       Object.assign(i, { state: "closed", reason, duplicate_of: reason === "Duplicate" ? other : "" });
       done(s, `Issue #${n} was closed.`);
     };
@@ -100,7 +100,7 @@
   const texts = (i) => [field("Title", "title", { initial: i.title }), field("Description", "body", { initial: i.body, area: true })];
 
   function edit(s, [n]) {
-    const i = s.tables.issues[n];
+    const i = row(s.tables.issues, n);
     if (!i) return null;
     const keep = () => {
       const title = value("title", i.title).trim();
