@@ -119,8 +119,8 @@ _EXAMPLES = ("click('12')", "mouse_click(40, 80)", "go_back()", "send_msg_to_use
 class BrowserGymSyntax:
     """Python calls of the given ``subsets``; with ``multi`` several in one message, one a line or separated by ``;``.
 
-    ``screen`` (width, height) in CSS pixels bounds coordinates; None leaves them to the back end. Raises ``ValueError`` for an unknown
-    subset.
+    ``screen`` (width, height) in CSS pixels bounds coordinates; None leaves them to the back end. ``without``: calls that are not offered.
+    Raises ``ValueError`` for an unknown subset.
 
     >>> BrowserGymSyntax().parse("Press it.\\nclick('12')").actions
     (Click(id='12', button='left', modifiers=(), count=1),)
@@ -130,6 +130,7 @@ class BrowserGymSyntax:
     _: KW_ONLY
     multi: bool = False
     screen: tuple[int, int] | None = None
+    without: Sequence[str] = ()
     allowed: tuple[Signature, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -137,7 +138,7 @@ class BrowserGymSyntax:
             if subset not in SUBSETS:
                 raise ValueError(f"there is no action subset {subset!r}.{did_you_mean(subset, SUBSETS)} The subsets: {', '.join(SUBSETS)}")
         groups = {"", *self.subsets}
-        allowed = tuple(s for s in SIGNATURES if s.group in groups)
+        allowed = tuple(s for s in SIGNATURES if s.group in groups and s.name not in self.without)
         object.__setattr__(self, "allowed", allowed)
 
     def instructions(self) -> str:

@@ -35,15 +35,15 @@ class WebTasks(GuiEnv):
 
     Actions: BrowserGym's calls with ids, or another syntax; ``send_msg_to_user`` ends the task, with the answer where one is asked for,
     ``report_infeasible`` says that it cannot be done. Observations: the page's accessibility tree, HTML, screenshot. Rewards:
-    ``progress``, change of the weighted share of subgoals that hold in the app's state (pages that must be read, rows that must change, the
-    answer), so that an episode's sum is at most 1; ``spoiled``, minus the number of rows newly changed without need (of at most
+    ``progress``, change of the weighted share of subgoals that hold in the app's state (pages that must be read, rows that must change,
+    the answer), so that an episode's sum is at most 1; ``spoiled``, minus the number of rows newly changed without need (of at most
     ``MOST_SPOILED``); ``format``; ``executed``. Outcome: 1 if every required subgoal holds, no other row of any table was changed, the
-    answer is right and the task was ended in the right way, else 0; components ``goals``, ``unspoiled``, ``answer``, ``ended``. An episode
-    cut off scores 0. Start: the app with the task's records. End: a message to the user, ``report_infeasible`` or an answer; truncated
-    after ``max_turns``. Time in the apps passes by actions, ``TURN_MS`` each and what ``noop`` waits, never by the wall clock.
+    answer is right and the task was ended in the right way, else 0; components ``goals``, ``unspoiled``, ``answer``, ``ended``. An
+    episode cut off scores 0. Start: the app with the task's records. End: a message to the user, ``report_infeasible`` or an answer;
+    truncated after ``max_turns``. Time in the apps passes by actions, ``TURN_MS`` each and what ``noop`` waits, never by the wall clock.
 
-    Arguments: ``tasks`` per split, ``apps``, ``kinds``, ``holdout``, ``popups``, ``slow``, ``half_filled`` (see ``WebTaskSet``), and those of
-    ``GuiEnv``. Version 0.
+    Arguments: ``tasks`` per split, ``apps``, ``kinds``, ``holdout``, ``popups``, ``slow``, ``half_filled`` (see ``WebTaskSet``), and
+    those of ``GuiEnv``. Version 0.
     """
 
     components = (*COMPONENTS, "progress", "spoiled")

@@ -1,0 +1,370 @@
+"""One page of the browser, in which one episode after the other is shown, each in a document of its own.
+
+    Page.open -> load(document) -> view / perform / evaluate -> load(the next) ... -> close
+
+An episode's document is a sandboxed frame that fills the page: its own globals, timers and listeners, an origin of its own without
+storage, no way to reach the page around it, to open windows or to start downloads. Making one takes 15 to 20 ms, a new context with a page
+ten times that.
+All methods belong to the browser's event loop; ``Tab`` (browser.py) is their synchronous form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from .cdp import CdpError, Disconnected, Json
+from .chromium import Chromium
+from .site import file_path, inline, media_type
+
+HOST = "http://page.test"
+_SANDBOX = "allow-scripts allow-forms allow-modals"
+_WORLD = "turnwise"
+_MOST_NOTES = 5
+_SOON_MS = 500
+"""A timer that is due within this many milliseconds is waited for."""
+
+_MAKE = """(key, url, sandbox, same) => new Promise((done) => {
+  for (const old of document.querySelectorAll('iframe')) old.remove();
+  const frame = document.createElement('iframe');
+  frame.sandbox = sandbox + (same ? ' allow-same-origin' : '');
+  frame.style = 'position:fixed;left:0;top:0;width:100vw;height:100vh;border:0;background:#fff';
+  frame.onload = () => { frame.focus(); done(true); };
+  frame.src = url || documents.get(key);
+  document.body.append(frame);
+})"""
+
+
+class PageFault(RuntimeError):
+    """The page, its tab or the browser failed or did not answer in time. The episode in it is lost, no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What an episode shows: the page at ``path`` of ``site``.
+
+    ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``key`` names the page's text: pages of equal key
+    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests; else the page is
+    loaded from an address of its own, ``url``, and may have further pages beside it and storage.
+    """
+
+    site: Mapping[str, bytes]
+    path: str
+    start: str = "null"
+    key: str = ""
+    inlined: bool = True
+
+
+@dataclass(slots=True)
+class Notes:
+    """What happened in the page that an agent should be told: dialogs, refused windows, blocked addresses."""
+
+    texts: list[str] = field(default_factory=list[str])
+    left_out: int = 0
+
+    def add(self, text: str) -> None:
+        if len(self.texts) < _MOST_NOTES:
+            self.texts.append(text)
+        else:
+            self.left_out += 1
+
+    def take(self) -> tuple[str, ...]:
+        texts = [*self.texts, *([f"{self.left_out} further events"] if self.left_out else [])]
+        self.texts, self.left_out = [], 0
+        return tuple(texts)
+
+
+class Page:
+    """``size`` (width, height) in CSS pixels, ``scale`` device pixels for each. ``timeout`` bounds every command, in seconds."""
+
+    def __init__(self, chromium: Chromium, size: tuple[int, int], scale: float, timeout: float) -> None:
+        self.chromium, self.size, self.scale, self.timeout = chromium, size, scale, timeout
+        self.loads = 0
+        self.notes = Notes()
+        self.accept_dialogs = False
+        self.frame = ""
+        self.worlds: dict[str, dict[str, int]] = {}
+        self.ids: dict[int, str] = {}
+        """Element ids of this episode by the browser's node number, in the order in which they were first seen."""
+        self.mouse = (0.0, 0.0)
+        self.pointed: tuple[float, float] | None = None
+        """Where the mouse was put last; whoever wants to know sets it to None before."""
+        self.held: set[str] = set()
+        self.held_buttons: set[str] = set()
+        self.fault = ""
+        self._context = self._target = self.session = ""
+        self._host_frame = ""
+        self._site: Mapping[str, bytes] = {}
+        self._known: set[str] = set()
+        self._origins = 0
+        self._origin = ""
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # ---- opening and closing -----------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(cls, chromium: Chromium, *, size: tuple[int, int], scale: float, timeout: float, network: bool = False) -> Page:
+        page = cls(chromium, size, scale, timeout)
+        chromium.pages += 1
+        try:
+            await page._set_up(network)
+        except BaseException:
+            await page.close()
+            raise
+        return page
+
+    async def _set_up(self, network: bool) -> None:
+        connection = self.chromium.connection
+        created = await self.bounded(connection.send("Target.createBrowserContext", {"disposeOnDetach": True}))
+        self._context = created["browserContextId"]
+        width, height = self.size
+        target = {"url": "about:blank", "browserContextId": self._context, "width": width, "height": height}
+        self._target = (await self.bounded(connection.send("Target.createTarget", target)))["targetId"]
+        attached = await self.bounded(connection.send("Target.attachToTarget", {"targetId": self._target, "flatten": True}))
+        self.session = attached["sessionId"]
+        self._host_frame = self._target  # a page's main frame has its target's id
+        connection.listen(self.session, self._event)
+        metrics = {"width": width, "height": height, "deviceScaleFactor": self.scale, "mobile": False}
+        self._network = network
+        await self.all(
+            self.send("Page.enable"),
+            self.send("Runtime.enable"),
+            self.send("Accessibility.enable"),
+            self.send("DOM.enable"),
+            self.send("Inspector.enable"),
+            self.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
+            self.send("Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": self._context}),
+            self.send("Emulation.setDeviceMetricsOverride", metrics),
+            self.send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
+            self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("main.js")}),
+            self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("isolated.js"), "worldName": _WORLD}),
+        )
+        await self.bounded(self.send("Page.navigate", {"url": f"{HOST}/"}))
+        await self.all(self.send("Runtime.evaluate", {"expression": "window.documents = new Map(); 1", "returnByValue": True}))
+
+    async def close(self) -> None:
+        """Give everything back to the browser. Never raises: a page that is gone is closed."""
+        self.chromium.pages -= 1
+        connection = self.chromium.connection
+        connection.forget(self.session)
+        if not self._context or connection.closed:
+            return
+        if self.session:
+            # A page in an endless script would not let itself be closed.
+            connection.send("Runtime.terminateExecution", {}, self.session)
+        try:
+            await asyncio.wait_for(connection.send("Target.disposeBrowserContext", {"browserContextId": self._context}), self.timeout)
+        except (CdpError, Disconnected, TimeoutError):
+            if self.chromium.alive and self.chromium.pages <= 0:
+                self.chromium.close()
+
+    # ---- commands ----------------------------------------------------------------------------------------------------
+
+    def send(self, method: str, params: Mapping[str, Any] | None = None) -> asyncio.Future[Json]:
+        return self.chromium.connection.send(method, params, self.session)
+
+    async def bounded(self, command: asyncio.Future[Json], seconds: float | None = None) -> Json:
+        """The result of ``command``; raises ``PageFault`` when it takes too long, the page crashed or the browser is gone."""
+        limit = self.timeout if seconds is None else seconds
+        done, _ = await asyncio.wait((command, self._failed), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if command in done:
+            try:
+                return command.result()
+            except Disconnected as error:
+                self.fault = self.fault or "the browser is gone"
+                raise PageFault(str(error)) from error
+        if not self.fault:
+            self.fault = f"the page did not answer within {limit:g} s"
+        raise PageFault(self.fault)
+
+    async def all(self, *commands: asyncio.Future[Json]) -> list[Json]:
+        return [await self.bounded(command) for command in commands]
+
+    async def evaluate(self, expression: str, *, isolated: bool = False, seconds: float | None = None) -> Any:
+        """The value (JSON) of ``expression`` in the episode's document, awaited. Raises ``PageFault``, also when the script fails."""
+        context = self.worlds.get(self.frame, {}).get(_WORLD if isolated else "")
+        if context is None:
+            raise PageFault("the episode's document is gone")
+        params: Json = {"expression": expression, "returnByValue": True, "awaitPromise": True, "contextId": context}
+        return await self._value(self.send("Runtime.evaluate", params), seconds)
+
+    async def call(self, node: int, function: str, *arguments: Any) -> Any:
+        """``turnwise.function(element, ...arguments)`` in the isolated world for the element with that backend node number.
+
+        Raises ``CdpError`` when there is no such node any more.
+        """
+        context = self.worlds.get(self.frame, {}).get(_WORLD)
+        if context is None:
+            raise PageFault("the episode's document is gone")
+        resolved = await self.bounded(
+            self.send("DOM.resolveNode", {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"})
+        )
+        params: Json = {
+            "functionDeclaration": f"function(...given) {{ return turnwise.{function}(this, ...given); }}",
+            "objectId": resolved["object"]["objectId"],
+            "arguments": [{"value": value} for value in arguments],
+            "returnByValue": True,
+        }
+        value = await self._value(self.send("Runtime.callFunctionOn", params), None)
+        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})
+        return value
+
+    async def _value(self, command: asyncio.Future[Json], seconds: float | None) -> Any:
+        try:
+            result = await self.bounded(command, seconds)
+        except CdpError as error:
+            raise PageFault(str(error)) from error
+        if "exceptionDetails" in result:
+            details = result["exceptionDetails"]
+            text = details.get("exception", {}).get("description") or details.get("text", "")
+            raise PageFault(f"a script in the page failed: {text.splitlines()[0] if text else 'no reason given'}")
+        return result["result"].get("value")
+
+    # ---- an episode --------------------------------------------------------------------------------------------------
+
+    async def load(self, document: Document, *, seconds: float | None = None) -> Any:
+        """Show ``document`` in place of what was there and give the value of its ``start``. Raises ``PageFault``."""
+        self._site = document.site
+        self._origin = ""
+        self.notes.take()
+        self.ids = {}
+        self.frame = ""
+        self.worlds = {}
+        limit = self.timeout if seconds is None else seconds
+        key = document.key or document.path
+        url = ""
+        if document.inlined and key not in self._known:
+            text = json.dumps(inline(document.site, document.path, HOST))
+            blob = f"new Blob([{text}], {{type: 'text/html;charset=utf-8'}})"
+            await self._host(f"documents.set({json.dumps(key)}, URL.createObjectURL({blob})); true", limit)
+            self._known.add(key)
+        if not document.inlined:
+            self._origins += 1
+            self._origin = f"http://e{self._origins}.test"
+            url = f"{self._origin}{document.path}"
+        await self._release()
+        self.send("Page.resetNavigationHistory")
+        arguments = (key, url, _SANDBOX, not document.inlined)
+        await self._host(f"({_MAKE})({', '.join(json.dumps(a) for a in arguments)})", limit)
+        self.frame = next((frame for frame in reversed(self.worlds) if frame != self._host_frame), "")
+        self.loads += 1
+        self.chromium.loads += 1
+        return await self.evaluate(document.start, seconds=limit)
+
+    async def go(self, url: str) -> str:
+        """Go to another page of the task's own site. Gives "" or why not."""
+        inside = url.removeprefix(self._origin or HOST)
+        path, _, rest = inside.partition("#")
+        if not inside.startswith(("/", "#")):
+            return f"The address {url[:100]!r} is not part of this site; its addresses start with /."
+        if path and (not self._origin or file_path(path) not in self._site):
+            return f"There is no page {path[:100]!r} on this site."
+        target = f"#{rest}" if not path else inside
+        await self.evaluate(f"location.href = {json.dumps(target)}")
+        return ""
+
+    async def settle(self, bound: float) -> None:
+        """Wait until the page is quiet: no request under way, no timer due soon, no animation; at most ``bound`` seconds."""
+        refused = await self.evaluate(f"__turnwise_quiet({_SOON_MS}, {bound * 1000:g})", seconds=self.timeout + bound)
+        if refused:
+            self.notes.add("The page tried to open a window; windows stay closed here.")
+
+    async def screenshot(self) -> bytes:
+        """PNG of the whole screen, ``size`` times ``scale`` pixels."""
+        params = {"format": "png", "optimizeForSpeed": True}
+        try:
+            result = await self.bounded(self.send("Page.captureScreenshot", params))
+        except CdpError as error:
+            raise PageFault(str(error)) from error
+        return base64.b64decode(result["data"])
+
+    async def _host(self, expression: str, seconds: float) -> None:
+        await self._value(self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True}), seconds)
+
+    async def _release(self) -> None:
+        """Let go of what the last episode held, and put the mouse where it started."""
+        for key in sorted(self.held):
+            self.send("Input.dispatchKeyEvent", {"type": "keyUp", "key": key})
+        x, y = self.mouse
+        for button in sorted(self.held_buttons):
+            self.send("Input.dispatchMouseEvent", {"type": "mouseReleased", "x": x, "y": y, "button": button, "clickCount": 1})
+        self.held.clear()
+        self.held_buttons.clear()
+        if self.mouse != (0.0, 0.0):
+            self.mouse = (0.0, 0.0)
+            self.send("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 0, "y": 0})
+
+    # ---- events ------------------------------------------------------------------------------------------------------
+
+    def _event(self, method: str, params: Json) -> None:
+        if method == "Fetch.requestPaused":
+            self._serve(params)
+        elif method == "Runtime.executionContextCreated":
+            context = params["context"]
+            data = context.get("auxData", {})
+            name = "" if data.get("isDefault") else context.get("name", "")
+            self.worlds.setdefault(data.get("frameId", ""), {})[name] = context["id"]
+        elif method == "Page.javascriptDialogOpening":
+            self._dialog(params)
+        elif method in ("Inspector.targetCrashed", "Target.targetCrashed", "Inspector.detached"):
+            self.fault = "the page crashed" if "rash" in method else "the page was closed"
+            if not self._failed.done():
+                self._failed.set_result(None)
+
+    def _serve(self, params: Json) -> None:
+        url, request = params["request"]["url"], params["requestId"]
+        top = params.get("frameId") == self._host_frame and params.get("resourceType") == "Document"
+        if url.startswith("blob:"):
+            self.send("Fetch.continueRequest", {"requestId": request})
+            return
+        if url == f"{HOST}/" and top and not self.loads:
+            self._answer(request, b"<!doctype html><meta charset=utf-8><body style='margin:0;overflow:hidden'></body>", "text/html")
+            return
+        navigates = params.get("resourceType") == "Document"
+        origin = self._origin if self._origin and url.startswith(f"{self._origin}/") else HOST
+        if url.startswith(f"{origin}/") and not top and (not navigates or origin != HOST):
+            path = file_path(url)
+            data = self._site.get(path)
+            if data is not None:
+                self._answer(request, data, media_type(path))
+                return
+            if navigates:
+                body = f"<!doctype html><title>Not found</title><h1>Not found</h1><p>There is no page {escape(path)}.</p>".encode()
+                self._answer(request, body, "text/html", 404)
+                return
+            self.send("Fetch.fulfillRequest", {"requestId": request, "responseCode": 404})
+            return
+        if self._network and url.startswith(("http://", "https://")) and not url.startswith(f"{HOST}/"):
+            self.send("Fetch.continueRequest", {"requestId": request})
+            return
+        # "Aborted" leaves the document in place where a refused navigation would put an error page.
+        self.send("Fetch.failRequest", {"requestId": request, "errorReason": "Aborted" if navigates else "BlockedByClient"})
+        if not url.endswith("/favicon.ico"):
+            self.notes.add(f"The address {url[:100]} was blocked: there is no network beyond the task's own pages.")
+
+    def _answer(self, request: str, data: bytes, kind: str, code: int = 200) -> None:
+        headers = [{"name": "Content-Type", "value": kind}, {"name": "Access-Control-Allow-Origin", "value": "*"}]
+        body = base64.b64encode(data).decode()
+        self.send("Fetch.fulfillRequest", {"requestId": request, "responseCode": code, "responseHeaders": headers, "body": body})
+
+    def _dialog(self, params: Json) -> None:
+        kind = params.get("type", "")
+        accept = kind in ("alert", "beforeunload") or self.accept_dialogs
+        answer: Json = {"accept": accept}
+        if accept and kind == "prompt":
+            answer["promptText"] = params.get("defaultPrompt", "")
+        self.send("Page.handleJavaScriptDialog", answer)
+        if kind != "beforeunload":
+            self.notes.add(f"A dialog ({kind}) said {params.get('message', '')[:200]!r}; it was {'accepted' if accept else 'dismissed'}.")
+
+
+@lru_cache
+def _script(name: str) -> str:
+    return (Path(__file__).parent / "js" / name).read_text(encoding="utf-8")
