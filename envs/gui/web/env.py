@@ -50,9 +50,9 @@ class WebTasks(GuiEnv):
     default_subsets = ("bid", "nav", "chat", "infeas")
     purpose = (
         "You work in a web app for a user. After each of your messages you see the page as it is then. Do what the user asks and change "
-        "nothing else. When it is done, send the user a message; if something was asked, the message gives the answer and nothing beside it, "
-        "with numbers as digits and names and dates as the page writes them. If it cannot be done, find out why, change nothing and report it as infeasible. "
-        "Close what covers the page, and wait for pages that are loading."
+        "nothing else. When it is done, send the user a message; if something was asked, the message gives the answer and nothing beside "
+        "it, with numbers as digits and names and dates as the page writes them. If it cannot be done, find out why, change nothing and "
+        "report it as infeasible. Close what covers the page, and wait for pages that are loading."
     )
 
     def __init__(
