@@ -171,7 +171,9 @@ def test_a_missing_column_never_fits():
     assert not fits({"a": 1}, {"b": None})
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5
+)
 ROWS = st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), JSON, min_size=1), max_size=3)
 STATES = st.fixed_dictionaries({"tables": st.dictionaries(st.sampled_from(["t", "u"]), ROWS), "seen": st.just({})})
 
