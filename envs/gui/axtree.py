@@ -8,7 +8,17 @@ from .dom import Dom, Element, Json, cut_lines
 
 MAX_LABEL = 400
 """Characters of a name that are shown."""
-_SILENT = {"none", "generic", "InlineTextBox", "LineBreak", "ListMarker", "LayoutTable", "LayoutTableRow", "LayoutTableCell"}
+_SILENT = {
+    "none",
+    "generic",
+    "InlineTextBox",
+    "LineBreak",
+    "ListMarker",
+    "LayoutTable",
+    "LayoutTableRow",
+    "LayoutTableCell",
+    "MenuListPopup",
+}
 _FLAGS = ("focused", "disabled", "required", "readonly", "multiselectable", "modal", "busy")
 _STATES = ("checked", "pressed", "expanded", "selected", "invalid", "level")
 GRAPHICS = {"circle", "ellipse", "rect", "line", "polygon", "polyline", "path", "text"}
@@ -42,7 +52,7 @@ def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool = False) -> str:
         inner = depth + 1 if line else depth
         for child in node.get("childIds", ()):
             if child in by_id:
-                walk(by_id[child], inner, name if line else parent_name)
+                walk(by_id[child], inner, _text(node.get("value")) or name if line else parent_name)
         if element is not None and element.tag == "svg":
             lines.extend("\t" * inner + _graphic(e, dom, i) for i, e in _graphics(dom, index) if i not in listed)
             listed.update(i for i, _ in _graphics(dom, index))

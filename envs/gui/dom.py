@@ -18,6 +18,7 @@ MAX_NODES = 20_000
 MAX_LINES = 1500
 """Lines of an observation; the rest is counted."""
 _ELEMENT, _TEXT = 1, 3
+_STATE = {"input": "checked", "option": "selected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class _Reader:
         self.place = dict[int, int]()
         """Index of the element that a node is or, for a shadow root, belongs to."""
         self.boxes = _boxes(document)
-        self.clickable = set[int](self.nodes.get("isClickable", {}).get("index", ()))
+        self.clickable = set(self._indices("isClickable"))
+        self.chosen = {i for name in ("inputChecked", "optionSelected") for i in self._indices(name)}
         self.values = self._rare("inputValue") | self._rare("textValue")
 
     def read(self) -> Dom:
@@ -110,9 +112,15 @@ class _Reader:
         name: int = self.nodes["nodeName"][index]
         tag = self.strings[name].lower()
         pairs: list[int] = self.nodes["attributes"][index]
-        attributes = {self.strings[pairs[i]]: self.strings[pairs[i + 1]] for i in range(0, len(pairs) - 1, 2)}
+        # An attribute without a value has the index -1.
+        attributes = {self.strings[k]: self.strings[v] if v >= 0 else "" for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
         if tag.startswith("::") or attributes.get("id") in self.skip:
             return False
+        if state := _STATE.get(tag):
+            # As it is now and not as the file had it.
+            attributes.pop(state, None)
+            if index in self.chosen:
+                attributes[state] = ""
         node: int = self.nodes["backendNodeId"][index]
         self.place[index] = len(self.elements)
         number = self.ids.setdefault(node, str(len(self.ids)))
@@ -120,6 +128,10 @@ class _Reader:
         self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value))
         self.parents.append(parent)
         return True
+
+    def _indices(self, name: str) -> list[int]:
+        rare: Json = self.nodes.get(name) or {"index": []}
+        return rare["index"]
 
     def _rare(self, name: str) -> dict[int, str]:
         rare: Json = self.nodes.get(name) or {"index": [], "value": []}

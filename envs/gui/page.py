@@ -51,8 +51,9 @@ class Document:
     """What an episode shows: the page at ``path`` of ``site``.
 
     ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``key`` names the page's text: pages of equal key
-    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests; else the page is
-    loaded from an address of its own, ``url``, and may have further pages beside it and storage.
+    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests and half of the
+    time; such a page stands alone, without address, history and links to its own parts (#...). Else it is
+    loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in frames).
     """
 
     site: Mapping[str, bytes]
@@ -105,6 +106,8 @@ class Page:
         self._known: set[str] = set()
         self._origins = 0
         self._origin = ""
+        self._moving = False
+        self._arrived = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # ---- opening and closing -----------------------------------------------------------------------------------------
@@ -233,6 +236,7 @@ class Page:
         """Show ``document`` in place of what was there and give the value of its ``start``. Raises ``PageFault``."""
         self._site = document.site
         self._origin = ""
+        self._moving = False
         self.notes.take()
         self.ids = {}
         self.frame = ""
@@ -260,11 +264,13 @@ class Page:
 
     async def go(self, url: str) -> str:
         """Go to another page of the task's own site. Gives "" or why not."""
-        inside = url.removeprefix(self._origin or HOST)
+        inside = url.removeprefix(self._origin) if self._origin else url
         path, _, rest = inside.partition("#")
         if not inside.startswith(("/", "#")):
             return f"The address {url[:100]!r} is not part of this site; its addresses start with /."
-        if path and (not self._origin or file_path(path) not in self._site):
+        if not self._origin:
+            return "This page stands alone; there is no address to go to."
+        if path and file_path(path) not in self._site:
             return f"There is no page {path[:100]!r} on this site."
         target = f"#{rest}" if not path else inside
         await self.evaluate(f"location.href = {json.dumps(target)}")
@@ -272,9 +278,31 @@ class Page:
 
     async def settle(self, bound: float) -> None:
         """Wait until the page is quiet: no request under way, no timer due soon, no animation; at most ``bound`` seconds."""
-        refused = await self.evaluate(f"__turnwise_quiet({_SOON_MS}, {bound * 1000:g})", seconds=self.timeout + bound)
-        if refused:
-            self.notes.add("The page tried to open a window; windows stay closed here.")
+        end = asyncio.get_running_loop().time() + bound
+        while True:
+            left = max(0.0, end - asyncio.get_running_loop().time())
+            if self._moving and left:
+                await self._arrival(left)
+            try:
+                refused = await self.evaluate(f"__turnwise_quiet({_SOON_MS}, {left * 1000:g})", seconds=self.timeout + bound)
+            except PageFault:
+                # The document went away meanwhile; the page it leads to is the one to wait for.
+                if self.fault or not left:
+                    raise
+                self._moving = True
+                continue
+            if refused:
+                self.notes.add("The page tried to open a window; windows stay closed here.")
+            if not self._moving or not left:
+                return
+
+    async def _arrival(self, seconds: float) -> None:
+        """Wait until the document that the frame is going to is there."""
+        self._arrived.clear()
+        arrived = asyncio.ensure_future(self._arrived.wait())
+        await asyncio.wait((arrived, self._failed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        arrived.cancel()
+        self._moving = False
 
     async def screenshot(self) -> bytes:
         """PNG of the whole screen, ``size`` times ``scale`` pixels."""
@@ -311,6 +339,11 @@ class Page:
             data = context.get("auxData", {})
             name = "" if data.get("isDefault") else context.get("name", "")
             self.worlds.setdefault(data.get("frameId", ""), {})[name] = context["id"]
+        elif method in ("Page.frameRequestedNavigation", "Page.frameStartedLoading") and params["frameId"] == self.frame:
+            self._moving = True
+        elif method == "Page.frameStoppedLoading" and params["frameId"] == self.frame:
+            self._moving = False
+            self._arrived.set()
         elif method == "Page.javascriptDialogOpening":
             self._dialog(params)
         elif method in ("Inspector.targetCrashed", "Target.targetCrashed", "Inspector.detached"):
@@ -346,6 +379,9 @@ class Page:
             return
         # "Aborted" leaves the document in place where a refused navigation would put an error page.
         self.send("Fetch.failRequest", {"requestId": request, "errorReason": "Aborted" if navigates else "BlockedByClient"})
+        if navigates:
+            self._moving = False
+            self._arrived.set()
         if not url.endswith("/favicon.ico"):
             self.notes.add(f"The address {url[:100]} was blocked: there is no network beyond the task's own pages.")
 
