@@ -27,7 +27,7 @@ TURN_MS = 100
 MOST_SPOILED = 5
 """Rows changed without need that are counted."""
 TURNS = 40
-_LOOK = "(window.app && app.state ? (app.advance({ms}), {{ ...app.read(), shown: app.shown() }}) : null)"
+_LOOK = "(typeof app !== 'undefined' && app.state ? (app.advance({ms}), {{ ...app.read(), shown: app.shown() }}) : null)"
 
 
 class WebTasks(GuiEnv):
@@ -73,6 +73,7 @@ class WebTasks(GuiEnv):
         super().__init__(source, weights=DEFAULT_WEIGHTS if weights is None else weights, max_turns=max_turns, **arguments)
         self.probe = _LOOK.format(ms=0)
         self._begun: Mapping[str, Any] = {}
+        self._last: Mapping[str, Any] = {}
         self._said = Said()
         self._judged = Verdict(progress=0.0)
 
@@ -86,7 +87,7 @@ class WebTasks(GuiEnv):
         return Document(site(app), "/index.html", f"app.setup({config})", key=f"webtasks-{app}", inlined=False)
 
     def goal(self, task: Task, started: Any) -> str:
-        self._begun = cast("Mapping[str, Any]", started)
+        self._begun = self._last = cast("Mapping[str, Any]", started)
         self._said = Said()
         self._judged = judge(task.data["checks"], self._begun, self._begun, self._said)
         return super().goal(task, started)
@@ -114,10 +115,19 @@ class WebTasks(GuiEnv):
         return _outcome(self._judge(state))
 
     def _judge(self, state: Any) -> Verdict:
-        # Away from the app (a page of the site that is none) its last state counts.
-        if state is None or self.task is None:
-            return self._judged
-        return judge(self.task.data["checks"], self._begun, cast("Mapping[str, Any]", state), self._said)
+        assert self.task is not None
+        if state is not None:  # None: the page shown is a file of the site, not the app
+            self._last = cast("Mapping[str, Any]", state)
+        return judge(self.task.data["checks"], self._begun, self._last, self._said)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        del state["_syntax"]  # it holds functions that cannot be pickled
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._syntax = self._new_syntax(())
 
     # ---- what Env calls ----------------------------------------------------------------------------------------------
 

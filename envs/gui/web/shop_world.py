@@ -47,7 +47,7 @@ class Shop(World):
                 self.products[ids[len(self.products)]] = self._product(category, name, price, sizes)
         self.settings = {
             "email": f"{self.name().lower()}@example.com",
-            "today": "2026-06-15",
+            "today": "2026-07-01",
             "codes": {f"{self.name().upper()}{n}": n for n in (10, 15)},
             "next_order": int(self.rng.integers(7000, 8000)),
         }

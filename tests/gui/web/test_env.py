@@ -1,5 +1,6 @@
 import copy
 import json
+import pickle
 from importlib import import_module
 
 import numpy as np
@@ -206,8 +207,32 @@ def test_an_address_outside_of_the_app_is_told(env):
     env.reset(seed=0, options={"task": of(env, "shop/cart")})
     observation, *_ = env.step("goto('http://example.com/')")
     assert "is not part of this site" in observation[-1].text
+    observation, *_ = env.step("goto('/base.css')")
+    assert "link 'Cart" not in observation[-1].text
+    assert env.potential() == 0.0
     observation, *_ = env.step("goto('/index.html')")
-    assert "Corner Shop" in observation[-1].text
+    assert "link 'Cart (0)'" in observation[-1].text
+
+
+def test_work_counts_wherever_the_task_is_ended(env):
+    task = of(env, "shop/wishes")
+    observation, _ = env.reset(seed=0, options={"task": task})
+    expert = Expert()
+    expert.reset(task, np.random.default_rng(0))
+    for _ in task.data["steps"]:
+        observation, *_ = env.step(expert.act(observation))
+    env.step("goto('/base.css')")
+    *_, info = env.step("send_msg_to_user('Done.')")
+    assert info["outcome"].success
+
+
+def test_a_pickled_copy_acts(env):
+    copied = pickle.loads(pickle.dumps(env))
+    try:
+        task = of(env, "mail/rule")
+        assert play(copied, task, Expert())[-1]["outcome"].success
+    finally:
+        copied.close()
 
 
 def test_half_a_message_is_told(env):
