@@ -37,8 +37,8 @@ class GuiEnv(Env):
     seconds, for a page to be quiet; ``weights`` of the turn reward components (empty: turns are not scored); ``window``: a visible
     browser; ``max_turns``.
 
-    Turn measures: ``pointer_x``, ``pointer_y``, where the mouse went last, in pixels of the screenshot. Subclasses implement ``document``
-    and ``verdict``, and may ``goal``, ``scored``. Raises ``ValueError`` for what is unknown here, ``MissingBrowser`` at the first
+    Turn measures: ``pointer_x``, ``pointer_y``, where the mouse went last, in pixels of the screenshot, and ``pointer_from_x``,
+    ``pointer_from_y``, where a drag began; the report draws them on the screenshot. Subclasses implement ``document`` and ``verdict``, and may ``goal``, ``scored``. Raises ``ValueError`` for what is unknown here, ``MissingBrowser`` at the first
     ``reset``.
     """
 
@@ -88,7 +88,7 @@ class GuiEnv(Env):
         self.weights = {name: weight for name, weight in (weights or {}).items() if weight}
         self._sees = bool({"screenshot", "marks"} & set(self.observation))
         self._reads = bool({"axtree", "marks"} & set(self.observation))
-        self._options = BrowserOptions(window=window, fast_frames=self._sees)
+        self.browser_options = BrowserOptions(window=window, fast_frames=self._sees)
         self._syntax: ActionSyntax = self._new_syntax(())
         self._tab: Tab | None = None
         self._view: View | None = None
@@ -124,7 +124,7 @@ class GuiEnv(Env):
 
     def start(self, task: Task) -> Observation:
         if self._tab is None:
-            self._tab = shared_browser(self._options).tab(size=self.size, scale=self.scale)
+            self._tab = shared_browser(self.browser_options).tab(size=self.size, scale=self.scale)
         try:
             started = self._tab.load(self.document(task), accept_dialogs=self.accept_dialogs, seconds=self.load_seconds)
             self._goal = self.goal(task, started)
@@ -151,7 +151,7 @@ class GuiEnv(Env):
         tab = self._tab
         assert tab is not None
         page = tab.page
-        page.pointed = None
+        page.pointed = page.pressed = None
         before, problem, outcome = self._state, "", None
         for action in actions:
             problem = tab.perform(action)
@@ -164,9 +164,7 @@ class GuiEnv(Env):
                 break
         said = {"format": 1.0, "executed": float(not problem), **self.scored(before, self._state)}
         rewards = self._reward(self._weighted(said))
-        measures: dict[str, float] = {}
-        if page.pointed is not None:
-            measures = {"pointer_x": page.pointed[0] * self.scale, "pointer_y": page.pointed[1] * self.scale}
+        measures = _pointer(page.pressed, page.pointed, self.scale)
         if outcome is not None:
             stop = self.stop_reason(outcome, actions)
             return TurnResult(**rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
@@ -252,4 +250,13 @@ class GuiEnv(Env):
     def use_browser(self, **changes: Any) -> None:
         """Change options of the browser, such as ``executable`` or ``network``, from the next page on."""
         self.close()
-        self._options = replace(self._options, **changes)
+        self.browser_options = replace(self.browser_options, **changes)
+
+
+def _pointer(pressed: tuple[float, float] | None, pointed: tuple[float, float] | None, scale: float) -> dict[str, float]:
+    if pointed is None:
+        return {}
+    measures = {"pointer_x": pointed[0] * scale, "pointer_y": pointed[1] * scale}
+    if pressed is not None and pressed != pointed:
+        measures |= {"pointer_from_x": pressed[0] * scale, "pointer_from_y": pressed[1] * scale}
+    return measures

@@ -96,7 +96,8 @@ class Page:
         """Element ids of this episode by the browser's node number, in the order in which they were first seen."""
         self.mouse = (0.0, 0.0)
         self.pointed: tuple[float, float] | None = None
-        """Where the mouse was put last; whoever wants to know sets it to None before."""
+        self.pressed: tuple[float, float] | None = None
+        """Where the mouse was put last, and where a button was first pressed; whoever wants to know sets them to None before."""
         self.held: set[str] = set()
         self.held_buttons: set[str] = set()
         self.fault = ""
@@ -142,7 +143,7 @@ class Page:
             self.send("Accessibility.enable"),
             self.send("DOM.enable"),
             self.send("Inspector.enable"),
-            self.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
+            self.send("Fetch.enable", {"patterns": [{"urlPattern": "http://*"}, {"urlPattern": "https://*"}]}),
             self.send("Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": self._context}),
             self.send("Emulation.setDeviceMetricsOverride", metrics),
             self.send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
@@ -354,9 +355,6 @@ class Page:
     def _serve(self, params: Json) -> None:
         url, request = params["request"]["url"], params["requestId"]
         top = params.get("frameId") == self._host_frame and params.get("resourceType") == "Document"
-        if url.startswith("blob:"):
-            self.send("Fetch.continueRequest", {"requestId": request})
-            return
         if url == f"{HOST}/" and top and not self.loads:
             self._answer(request, b"<!doctype html><meta charset=utf-8><body style='margin:0;overflow:hidden'></body>", "text/html")
             return

@@ -158,6 +158,8 @@ def _rest(page: Page) -> tuple[float, float]:
 
 def _event(page: Page, kind: str, x: float, y: float, button: str = "none", count: int = 0, modifiers: tuple[str, ...] = ()) -> Json:
     page.mouse = page.pointed = (x, y)
+    if kind == "mousePressed" and page.pressed is None:
+        page.pressed = (x, y)
     held = page.held_buttons
     return {
         "type": kind,

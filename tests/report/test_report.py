@@ -1,5 +1,6 @@
 """The report of a run, opened in a real browser: nothing may be loaded, and no text of a trajectory may become markup."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from playwright.sync_api import sync_playwright
 from turnwise.agents.scripted import ScriptedAgent
 from turnwise.envs.registry import manifest
@@ -251,6 +253,23 @@ def test_images_are_inside_the_page_up_to_a_budget(visit, tmp_path, monkeypatch)
     assert page.locator("#episode img").evaluate("image => image.naturalWidth") == 1
     page.locator("#list button").nth(1).click()
     assert "[image of 1 kB, not in this file]" in page.locator("#episode").inner_text()
+
+
+def test_where_the_mouse_went_is_drawn_on_the_screenshot(visit, tmp_path):
+    picture = io.BytesIO()
+    Image.new("RGB", (160, 210), "white").save(picture, format="PNG")
+    seen = Message(role="user", content=(TextPart(text="look"), ImagePart(data=picture.getvalue())))
+    first, second = trajectory(0).turns[:2]
+    clicked = replace(first, observation=(seen,), measures={"pointer_x": 40.0, "pointer_y": 105.0})
+    from_to = {"pointer_from_x": 80.0, "pointer_from_y": 21.0, "pointer_x": 120.0, "pointer_y": 42.0}
+    write_trajectories(tmp_path / "trajectories.jsonl", [replace(trajectory(0), turns=(clicked, replace(second, observation=(seen,), measures=from_to)))])
+    page = visit(tmp_path)
+    image, ring = page.locator("#turn-1 img").bounding_box(), page.locator("#turn-1 .pointer .dot").bounding_box()
+    assert (ring["x"] + ring["width"] / 2 - image["x"]) / image["width"] == pytest.approx(0.25, abs=0.01)
+    assert (ring["y"] + ring["height"] / 2 - image["y"]) / image["height"] == pytest.approx(0.5, abs=0.01)
+    assert page.locator("#turn-1 img").get_attribute("alt") == "image the agent saw; mouse at (40, 105)"
+    assert page.locator("#turn-2 .pointer line").count() == 1
+    assert page.locator("#turn-2 img").get_attribute("alt") == "image the agent saw; dragged from (80, 21) to (120, 42)"
 
 
 def test_a_run_that_is_not_over_says_what_is_missing(visit, tmp_path):

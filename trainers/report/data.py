@@ -226,6 +226,7 @@ class _Viewer:
             "anchor": turn.anchor,
             "potential": turn.potential,
             "seconds": turn.seconds,
+            "pointer": _pointer(turn),
             "tokens": None
             if tokens is None
             else {
@@ -248,6 +249,13 @@ class _Viewer:
             return {"left_out": len(image.data)}
         self._image_bytes -= len(image.data)
         return {"image": f"data:{image.mime};base64,{base64.b64encode(image.data).decode()}"}
+
+
+def _pointer(turn: Turn) -> list[list[float]]:
+    """Where the mouse went in this turn, in pixels of the screenshot the agent saw: one point, or two for a drag."""
+    m = turn.measures
+    points = [(m.get(f"{name}_x"), m.get(f"{name}_y")) for name in ("pointer_from", "pointer")]
+    return [[x, y] for x, y in points if x is not None and y is not None]
 
 
 def _lines(path: Path) -> list[tuple[int, bytes]]:

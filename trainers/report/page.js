@@ -174,8 +174,23 @@ function actionTokens(turn, source, exact) {
     return t.trained[i] ? tokenNode(id, exact, "trained", `${note}trained, advantage ${signed(turn.advantage)}`, tint(turn.advantage, source)) : tokenNode(id, exact, "", note + "sampled, not trained");
   });
 }
-function message(m, name) {
-  const parts = m.parts.map(p => "image" in p ? el("img", {src: p.image, alt: "image the agent saw"}) : "left_out" in p ? el("i", {class: "soft"}, `[image of ${show(Math.ceil(p.left_out / 1000))} kB, not in this file]`) : p.text.replace(/^\n+|\n+$/g, ""));
+/** An image the agent saw; where its mouse went in this turn is drawn on it: a ring where it clicked, a line for a drag. */
+function picture(source, pointer) {
+  const image = el("img", {src: source, alt: "image the agent saw"}), frame = el("span", {class: "shot"}, image);
+  if (!pointer.length) return frame;
+  const [x, y] = pointer[pointer.length - 1], said = pointer.length > 1 ? "dragged from " : "mouse at ";
+  image.alt += `; ${said}${pointer.map(p => `(${p.map(v => Math.round(v)).join(", ")})`).join(" to ")}`;
+  const draw = () => {
+    const size = Math.max(image.naturalWidth, image.naturalHeight) / 40, marks = [];
+    if (pointer.length > 1) marks.push(el("line", {x1: pointer[0][0], y1: pointer[0][1], x2: x, y2: y, "stroke-width": size / 3}), el("circle", {cx: pointer[0][0], cy: pointer[0][1], r: size / 2, "stroke-width": size / 3}));
+    marks.push(el("circle", {cx: x, cy: y, r: size, "stroke-width": size / 3}), el("circle", {cx: x, cy: y, r: size / 5, class: "dot"}));
+    frame.append(el("svg", {viewBox: `0 0 ${image.naturalWidth} ${image.naturalHeight}`, class: "pointer", "aria-hidden": "true"}, ...marks));
+  };
+  if (image.complete && image.naturalWidth) draw(); else image.addEventListener("load", draw);
+  return frame;
+}
+function message(m, name, pointer = []) {
+  const parts = m.parts.map(p => "image" in p ? picture(p.image, pointer) : "left_out" in p ? el("i", {class: "soft"}, `[image of ${show(Math.ceil(p.left_out / 1000))} kB, not in this file]`) : p.text.replace(/^\n+|\n+$/g, ""));
   return el("div", {class: "message"}, el("small", {}, name || m.role), ...parts);
 }
 function turnNode(turn, number, source) {
@@ -185,7 +200,8 @@ function turnNode(turn, number, source) {
   if (t && t.restart) remarks.push("context rebuilt: a new sample starts here");
   if (t && t.finish !== "stop") remarks.push(t.finish === "length" ? "cut off at the length limit" : "context overflow");
   const body = t ? actionTokens(turn, source, exact) : [turn.action], calls = turn.calls.map(c => el("div", {class: "mono"}, c));
-  const context = exact ? [el("div", {class: "message"}, el("small", {}, `context: ${plural(t.context.length, "token")} ${t.restart ? "in all" : "appended"}`), ...t.context.map(id => tokenNode(id, true, "context", "context, not trained")))] : turn.seen.map(m => message(m));
+  const images = turn.seen.flatMap(m => m.parts).filter(p => "image" in p);
+  const context = exact ? [el("div", {class: "message"}, el("small", {}, `context: ${plural(t.context.length, "token")} ${t.restart ? "in all" : "appended"}`), ...t.context.map(id => tokenNode(id, true, "context", "context, not trained")), ...images.map(p => picture(p.image, turn.pointer)))] : turn.seen.map(m => message(m, "", turn.pointer));
   const fact = (name, value, more = "", kind = "") => el("span", {}, name + " ", el("b", {class: kind}, value), more);
   const parts = Object.entries(turn.components).map(([k, v]) => `${words(k)} ${show(v)}`).join(" + ");
   const facts = [fact("reward", isNumber(turn.reward) ? show(turn.reward) : "not scored", parts ? ` = ${parts}` : ""), fact("advantage", isNumber(turn.advantage) ? signed(turn.advantage) : "–", "", sign(turn.advantage))];
