@@ -12,6 +12,7 @@ from turnwise.envs.gui.chromium import MissingBrowser
 from turnwise.envs.gui.web.checks import Said, judge
 from turnwise.envs.gui.web.env import DEFAULT_WEIGHTS, MANIFEST, TURN_MS, WebTasks
 from turnwise.envs.gui.web.scripts import Element, Expert, elements, find
+from turnwise.envs.gui.web.site import site
 from turnwise.envs.gui.web.tasks import KINDS
 from turnwise.records import StopReason
 
@@ -233,6 +234,29 @@ def test_a_pickled_copy_acts(env):
         assert play(copied, task, Expert())[-1]["outcome"].success
     finally:
         copied.close()
+
+
+def test_several_actions_in_a_message_reach_what_the_last_page_listed():
+    env = WebTasks(kinds=["mail/contact"], popups=0, slow=0, half_filled=0, multi=True)
+    try:
+        observation, _ = env.reset(seed=0, options={"split": "test", "index": 0})
+        write = BrowserGymSyntax(multi=True).write
+        steps = env.task.data["steps"]
+        for kind, role, name, *_ in steps[:2]:
+            assert kind == "click"
+            observation, *_ = env.step(write([a.Click(find(elements(observation[-1].text), role, name).id)]))
+        seen = elements(observation[-1].text)
+        fields = [a.Fill(find(seen, "textbox", name).id, text) for _, _, name, text in steps[2:-1]]
+        save = a.Click(find(seen, "button", "Save contact").id)
+        *_, info = env.step(write([*fields, save, a.SendMessage("Done.")]))
+        assert (env.turn_index, info["outcome"].success) == (3, True)
+    finally:
+        env.close()
+
+
+def test_an_unknown_app_is_told():
+    with pytest.raises(ValueError, match="no app 'bank'; allowed: shop, tracker, mail"):
+        site("bank")
 
 
 def test_half_a_message_is_told(env):
