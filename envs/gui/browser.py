@@ -25,7 +25,7 @@ from .actions import Action
 from .axtree import axtree_text
 from .cdp import CdpError, Json
 from .chromium import FAST_FRAMES, Chromium, find_chromium
-from .dom import Dom, Element, read_dom
+from .dom import STYLES, Dom, Element, read_dom
 from .html_text import html_text
 from .page import Document, Page, PageFault
 from .perform import perform
@@ -219,11 +219,12 @@ class Tab:
     async def _look(self, tree: bool, screenshot: bool, settle: float, skip: frozenset[str], boxes: bool) -> View:
         page = self.page
         await page.settle(settle)
-        snapshot = page.send("DOMSnapshot.captureSnapshot", {"computedStyles": []})
+        snapshot = page.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)})
         nodes = page.send("Accessibility.getFullAXTree", {"frameId": page.frame}) if tree else None
         try:
-            dom = read_dom(await page.bounded(snapshot), page.frame, page.ids, skip)
-            listed = (await page.bounded(nodes))["nodes"] if nodes is not None else ()
+            patience = 3 * page.timeout  # a page of 100,000 elements takes seconds to be read
+            dom = read_dom(await page.bounded(snapshot, patience), page.frame, page.ids, skip)
+            listed = (await page.bounded(nodes, patience))["nodes"] if nodes is not None else ()
         except CdpError as error:
             raise PageFault(str(error)) from error
         image = await page.screenshot() if screenshot else b""

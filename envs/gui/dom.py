@@ -1,11 +1,12 @@
 """The elements of a page at one moment, from a DOM snapshot: ids, tags, attributes, boxes, texts.
 
-An element's id is its place among all elements of the document at the time it was first seen ("0" is <html>), as in BrowserGym; an element
-keeps its id for the episode, and no id is given twice.
+An element's id is its place among all elements of the document at the time it was first seen ("0" is <html>), as in BrowserGym; the parts
+of an SVG, which have none there, count for themselves ("g0"). An element keeps its id for the episode, and no id is given twice.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -17,6 +18,8 @@ MAX_NODES = 20_000
 """Elements of a page that are looked at; the rest is counted."""
 MAX_LINES = 1500
 """Lines of an observation; the rest is counted."""
+STYLES = ("background-color", "cursor")
+"""The computed styles that a snapshot is asked for."""
 _ELEMENT, _TEXT = 1, 3
 _STATE = {"input": "checked", "option": "selected"}
 
@@ -32,6 +35,10 @@ class Element:
     box: Box | None
     clickable: bool = False
     value: str = ""
+    background: str = ""
+    """Its background colour as "#rrggbb"; empty when it has none of its own."""
+    cursor: str = ""
+    """The mouse's shape over it, such as "pointer" or "se-resize"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,32 @@ class Dom:
         return next((e for e in self.elements if e.id == element_id), None)
 
 
-def read_dom(snapshot: Json, frame: str, ids: dict[int, str], skip: frozenset[str] = frozenset()) -> Dom:
-    """The document of ``frame`` in a DOMSnapshot; new elements get the next ids, which are put into ``ids`` (by node number).
+class Ids:
+    """The ids of one episode's elements, by the browser's node numbers."""
 
-    Elements whose HTML id is in ``skip``, and all below them, are left out and take no number.
+    def __init__(self) -> None:
+        self._of_node: dict[int, str] = {}
+        self._node: dict[str, int] = {}
+        self._graphics = 0
+
+    def of(self, node: int, *, graphic: bool = False) -> str:
+        """The id of a node; the next one for a new node."""
+        known = self._of_node.get(node)
+        if known is not None:
+            return known
+        number = f"g{self._graphics}" if graphic else str(len(self._node) - self._graphics)
+        self._graphics += graphic
+        self._of_node[node], self._node[number] = number, node
+        return number
+
+    def node(self, element_id: str) -> int | None:
+        return self._node.get(element_id)
+
+
+def read_dom(snapshot: Json, frame: str, ids: Ids, skip: frozenset[str] = frozenset()) -> Dom:
+    """The document of ``frame`` in a DOMSnapshot; new elements get the next of ``ids``.
+
+    Elements whose HTML id is in ``skip`` are left out and all below them, which take no number; they themselves do.
     """
     strings: list[str] = snapshot["strings"]
     for document in snapshot["documents"]:
@@ -66,7 +95,7 @@ def read_dom(snapshot: Json, frame: str, ids: dict[int, str], skip: frozenset[st
 
 
 class _Reader:
-    def __init__(self, document: Json, strings: list[str], ids: dict[int, str], skip: frozenset[str]) -> None:
+    def __init__(self, document: Json, strings: list[str], ids: Ids, skip: frozenset[str]) -> None:
         self.document, self.nodes, self.strings = document, document["nodes"], strings
         self.ids, self.skip = ids, skip
         self.elements, self.parents = list[Element](), list[int]()
@@ -74,6 +103,7 @@ class _Reader:
         self.place = dict[int, int]()
         """Index of the element that a node is or, for a shadow root, belongs to."""
         self.boxes = _boxes(document)
+        self.styles = self._styles()
         self.clickable = set(self._indices("isClickable"))
         self.chosen = {i for name in ("inputChecked", "optionSelected") for i in self._indices(name)}
         self.values = self._rare("inputValue") | self._rare("textValue")
@@ -114,6 +144,9 @@ class _Reader:
         pairs: list[int] = self.nodes["attributes"][index]
         # An attribute without a value has the index -1.
         attributes = {self.strings[k]: self.strings[v] if v >= 0 else "" for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
+        node: int = self.nodes["backendNodeId"][index]
+        if attributes.get("id") in self.skip:
+            self.ids.of(node)
         if tag.startswith("::") or attributes.get("id") in self.skip:
             return False
         if state := _STATE.get(tag):
@@ -121,13 +154,24 @@ class _Reader:
             attributes.pop(state, None)
             if index in self.chosen:
                 attributes[state] = ""
-        node: int = self.nodes["backendNodeId"][index]
         self.place[index] = len(self.elements)
-        number = self.ids.setdefault(node, str(len(self.ids)))
+        graphic = parent >= 0 and (self.elements[parent].tag == "svg" or self.elements[parent].id.startswith("g"))
+        number = self.ids.of(node, graphic=graphic and self.elements[parent].tag != "foreignobject")
         box, value = self.boxes.get(index), self.values.get(index, "")
-        self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value))
+        background, cursor = self.styles.get(index, ("", ""))
+        self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value, background, cursor))
         self.parents.append(parent)
         return True
+
+    def _styles(self) -> dict[int, tuple[str, str]]:
+        layout: Json = self.document["layout"]
+        styles = dict[int, tuple[str, str]]()
+        listed: list[list[int]] = layout.get("styles", [])
+        for index, numbers in zip(layout["nodeIndex"], listed, strict=False):
+            if len(numbers) == len(STYLES):
+                named = [self.strings[number] if number >= 0 else "" for number in numbers]
+                styles[index] = (_hex(named[0]), named[1])
+        return styles
 
     def _indices(self, name: str) -> list[int]:
         rare: Json = self.nodes.get(name) or {"index": []}
@@ -147,6 +191,14 @@ def _boxes(document: Json) -> dict[int, Box]:
             x, y, width, height = bounds
             boxes[index] = (x - left, y - top, x - left + width, y - top + height)
     return boxes
+
+
+def _hex(colour: str) -> str:
+    """ "rgb(255, 0, 0)" as "#ff0000"; "" for what is transparent or no plain colour."""
+    found = re.fullmatch(r"rgba?\((\d+), (\d+), (\d+)(?:, ([\d.]+))?\)", colour)
+    if found is None or float(found[4] or 1) == 0:
+        return ""
+    return "#" + "".join(f"{int(part):02x}" for part in found.groups()[:3])
 
 
 def cut_lines(lines: list[str], left_out: int) -> str:

@@ -38,8 +38,8 @@ class GuiEnv(Env):
     browser; ``max_turns``.
 
     Turn measures: ``pointer_x``, ``pointer_y``, where the mouse went last, in pixels of the screenshot, and ``pointer_from_x``,
-    ``pointer_from_y``, where a drag began; the report draws them on the screenshot. Subclasses implement ``document`` and ``verdict``, and may ``goal``, ``scored``. Raises ``ValueError`` for what is unknown here, ``MissingBrowser`` at the first
-    ``reset``.
+    ``pointer_from_y``, where a drag began; the report draws them on the screenshot. Subclasses implement ``document`` and ``verdict``,
+    and may ``goal``, ``scored``. Raises ``ValueError`` for what is unknown here, ``MissingBrowser`` at the first ``reset``.
     """
 
     waits = True
@@ -167,7 +167,12 @@ class GuiEnv(Env):
         measures = _pointer(page.pressed, page.pointed, self.scale)
         if outcome is not None:
             stop = self.stop_reason(outcome, actions)
-            return TurnResult(**rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
+            last: Observation = ()
+            if self._sees:
+                # Judges of screens need the one that the last action led to.
+                self._view = self._look()
+                last = (self._shown(""),)
+            return TurnResult(observation=last, **rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
         self._view = self._look()
         seen = self._shown(f"The action was not done. {problem}" if problem else "")
         return TurnResult(observation=(seen,), **rewards, action_valid=not problem, measures=measures)
@@ -245,7 +250,12 @@ class GuiEnv(Env):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy opens a page of its own with its first reset.
-        return {**self.__dict__, "_tab": None, "_view": None, "_state": None, "done": True}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_tab", "_view", "_state", "_syntax")} | {"done": True}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._tab = self._view = self._state = None
+        self._syntax = self._new_syntax(())
 
     def use_browser(self, **changes: Any) -> None:
         """Change options of the browser, such as ``executable`` or ``network``, from the next page on."""

@@ -14,6 +14,7 @@ from .keys import split_keys
 from .page import Page
 
 _DRAG_STEPS = 6
+_HOVER_TRIES = 15
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4}
 _FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
@@ -71,6 +72,8 @@ async def _element_action(page: Page, action: a.ElementAction) -> None:
                 # Its list is a window of the system, which no page and no screenshot shows.
                 await _ask(page, element, "focus")
                 return
+            await _move(page, where["x"], where["y"])
+            where = await _hovered(page, element) or where
             await _click(page, where["x"], where["y"], button, count, modifiers)
         case a.Hover(id=element):
             where = await _ask(page, element, "point", True)
@@ -103,7 +106,7 @@ async def _element_action(page: Page, action: a.ElementAction) -> None:
 
 async def _ask(page: Page, element: str, function: str, *arguments: object) -> Mapping[str, Any]:
     """What ``js/isolated.js`` says about the element; its problem fails the action."""
-    node = next((node for node, number in page.ids.items() if number == element), None)
+    node = page.ids.node(element)
     if node is None:
         raise _Failed(f"There is no element {shown(element)} on the page; use an id in [brackets] of the last observation.")
     try:
@@ -113,6 +116,19 @@ async def _ask(page: Page, element: str, function: str, *arguments: object) -> M
     if problem := said.get("problem"):
         raise _Failed(f"Element [{element}] {problem}.")
     return said
+
+
+async def _hovered(page: Page, element: str) -> Mapping[str, Any] | None:
+    """Where to click the element now that the mouse is over it; None when it stays out of reach.
+
+    What a page shows under the mouse may take a moment to load; until then a picture has no area and a click would miss it.
+    """
+    for _ in range(_HOVER_TRIES):
+        try:
+            return await _ask(page, element, "click")
+        except _Failed:
+            await asyncio.sleep(0.02)
+    return None
 
 
 # ---- mouse -----------------------------------------------------------------------------------------------------------

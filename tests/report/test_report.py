@@ -262,7 +262,9 @@ def test_where_the_mouse_went_is_drawn_on_the_screenshot(visit, tmp_path):
     first, second = trajectory(0).turns[:2]
     clicked = replace(first, observation=(seen,), measures={"pointer_x": 40.0, "pointer_y": 105.0})
     from_to = {"pointer_from_x": 80.0, "pointer_from_y": 21.0, "pointer_x": 120.0, "pointer_y": 42.0}
-    write_trajectories(tmp_path / "trajectories.jsonl", [replace(trajectory(0), turns=(clicked, replace(second, observation=(seen,), measures=from_to)))])
+    write_trajectories(
+        tmp_path / "trajectories.jsonl", [replace(trajectory(0), turns=(clicked, replace(second, observation=(seen,), measures=from_to)))]
+    )
     page = visit(tmp_path)
     image, ring = page.locator("#turn-1 img").bounding_box(), page.locator("#turn-1 .pointer .dot").bounding_box()
     assert (ring["x"] + ring["width"] / 2 - image["x"]) / image["width"] == pytest.approx(0.25, abs=0.01)
