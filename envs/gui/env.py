@@ -34,8 +34,8 @@ class GuiEnv(Env):
     screenshot with the ids of elements drawn on it); ``syntax``, how actions are written: "browsergym" (Python calls, of BrowserGym's
     groups ``subsets``), "miniwob" (JSON), "uitars"; ``size`` (width, height) in CSS pixels and ``scale``, device pixels for each;
     ``multi``: several actions in a message; ``boxes``: the accessibility tree says where elements are; ``settle``: the longest wait, in
-    seconds, for a page to be quiet; ``weights`` of the turn reward components (empty: turns are not scored); ``window``: a visible
-    browser; ``max_turns``.
+    seconds, for a page to be quiet; ``weights`` of the turn reward components (empty: turns are not scored); ``instructions``: the system
+    message, in place of one that lists the actions; ``window``: a visible browser; ``max_turns``.
 
     Turn measures: ``pointer_x``, ``pointer_y``, where the mouse went last, in pixels of the screenshot, and ``pointer_from_x``,
     ``pointer_from_y``, where a drag began; the report draws them on the screenshot. Subclasses implement ``document`` and ``verdict``,
@@ -67,10 +67,12 @@ class GuiEnv(Env):
         boxes: bool = False,
         settle: float = 1.0,
         weights: Mapping[str, float] | None = None,
+        instructions: str | None = None,
         window: bool = False,
         max_turns: int = 10,
     ) -> None:
         super().__init__(tasks, max_turns=max_turns)
+        self.instructions = instructions
         self.observation = (observation,) if isinstance(observation, str) else tuple(observation)
         unknown = [name for name in self.observation if name not in OBSERVATIONS]
         if unknown or not self.observation:
@@ -133,7 +135,8 @@ class GuiEnv(Env):
             self._state = self._tab.evaluate(self.probe)
         except PageFault as fault:
             raise EnvFault(f"the page of task {task.id!r} did not start: {fault}") from fault
-        system = Message(role="system", content=f"{self.purpose}\n\n{self._syntax.instructions()}")
+        said = f"{self.purpose}\n\n{self._syntax.instructions()}" if self.instructions is None else self.instructions
+        system = Message(role="system", content=said)
         return (system, self._shown(f"Goal: {self._goal}"))
 
     def act(self, action: Message) -> TurnResult:
