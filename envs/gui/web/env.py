@@ -120,15 +120,6 @@ class WebTasks(GuiEnv):
             self._last = cast("Mapping[str, Any]", state)
         return judge(self.task.data["checks"], self._begun, self._last, self._said)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        del state["_syntax"]  # it holds functions that cannot be pickled
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._syntax = self._new_syntax(())
-
     # ---- what Env calls ----------------------------------------------------------------------------------------------
 
     def outcome(self) -> Outcome:
