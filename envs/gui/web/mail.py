@@ -219,7 +219,7 @@ def phone(w: Mail, d: Draft) -> None:
     d.words = {"person": person["name"], "subject": w.mails[id]["subject"]}
     open_mail(w, d, id)
     d.look(f"/contact/{key}")
-    d.row("contacts", key, phone={"mentions": [new]})
+    d.row("contacts", key, phone={"text": new})
     d.link("Contacts")
     d.link(person["name"])
     d.fill("Phone", new)
