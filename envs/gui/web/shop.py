@@ -73,7 +73,7 @@ def cart(w: Shop, d: Draft) -> None:
     id, line = w.item()
     d.words = {"name": w.products[id]["name"], "options": words_of(line), "quantity": line["quantity"]}
     d.look(f"/product/{id}")
-    d.row("cart", cart_key(id, line), product=id, **line) if cart_key(id, line) in w.tables["cart"] else d.new("cart", product=id, **line)
+    d.new("cart", product=id, **line)
     open_product(w, d, id)
     to_cart(w, d, id, line)
 
