@@ -232,6 +232,18 @@ class GuiEnv(Env):
         return Outcome(score=0.0)
 
     @property
+    def syntax(self) -> ActionSyntax:
+        """How actions are written in the episode under way."""
+        return self._syntax
+
+    def read(self, text: str) -> tuple[Action, ...]:
+        """The actions of a text. Raises ``ValueError`` for one that cannot be read."""
+        parsed = self._syntax.parse(text)
+        if parsed.problem:
+            raise ValueError(f"{text!r} is no action: {parsed.problem}")
+        return parsed.actions
+
+    @property
     def view(self) -> View:
         """The page as it was last seen."""
         if self._view is None:
