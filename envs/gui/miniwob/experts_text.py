@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 
-from .plans import Plan, click, drag_points, fill, keys, point, press, said, solves, submit, write
+from .plans import Plan, click, drag_points, fill, keys, press, said, solves, submit, write
 from .reading import Lost, Node, Page
 
 _WORD = re.compile(r"[^a-zA-Z0-9]")
@@ -209,8 +209,3 @@ def delete_file(page: Page) -> Plan:
     if not fitting:
         raise Lost("no file is like that")
     yield write(f"rm {fitting[0]}\n")
-
-
-@solves("drag-cube")
-def turn_cube(page: Page) -> Plan:
-    yield point("mouse_move", 80, 100)
