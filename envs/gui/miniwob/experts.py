@@ -10,7 +10,7 @@ from ....records import Observation, Task
 from ...base import Rng
 from . import experts_clicks, experts_dates, experts_drawing, experts_forms, experts_mail, experts_menus, experts_text
 from .plans import PLANS, Plan, wait
-from .reading import Lost, read_page
+from .reading import read_page
 
 SOLVED: tuple[str, ...] = tuple(sorted(PLANS))
 """The task types that it has a plan for."""
@@ -37,6 +37,6 @@ class Expert:
                 self._plan = PLANS[self._kind](page) if self._kind in PLANS else None
                 return next(self._plan) if self._plan is not None else wait(100)
             return self._plan.send(page) if self._plan is not None else wait(100)
-        except (Lost, StopIteration):
+        except (LookupError, ValueError, StopIteration):  # the page is not as the plan takes it to be, or the plan is at its end
             self._plan = None
             return wait(100)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Generator
 
-from .plans import Plan, click, drag_points, fill, point, press, said, solves, submit, wait
+from .plans import Plan, click, drag_points, fill, first, point, press, said, solves, submit, wait
 from .reading import Lost, Node, Page
 
 _KINDS = {"rect": "rectangle", "circle": "circle", "polygon": "triangle"}
@@ -84,7 +84,7 @@ def click_ascending(page: Page) -> Plan:
 @solves("drag-circle", "drag-single-shape")
 def drag_aside(page: Page) -> Plan:
     (way,) = said(r"(left|right|up|down)", page.goal)
-    x, y = next(node for node in shapes(page) if node.role in SHAPES).place
+    x, y = first(node for node in shapes(page) if node.role in SHAPES).place
     dx, dy = {"left": (-20, 0), "right": (20, 0), "up": (0, -20), "down": (0, 20)}[way]
     page = yield drag_points((x, y), (x + dx, y + dy))
     yield submit(page)

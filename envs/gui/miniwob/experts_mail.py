@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 
-from .plans import Plan, click, fill, quoted, said, solves, submit
+from .plans import Plan, click, fill, first, quoted, said, solves, submit
 from .reading import Lost, Node, Page
 
 _MAIL = r"(?:e-?mail|message|mail|information|forward)s?"
@@ -173,7 +173,7 @@ def look_up_contact(page: Page) -> Plan:
     name, what = said(r"Find (.*) in the contact book and click on their (phone|email|address)", page.goal)
     page = yield from _turn_to(page, name)
     label = page.find("StaticText", {"phone": "Phone:", "email": "Email:", "address": "Address:"}[what])
-    yield click(next(node for node in page.after(label) if node.role == "link"))
+    yield click(first(node for node in page.after(label) if node.role == "link"))
 
 
 @solves("search-engine")
