@@ -243,7 +243,8 @@ def draw_line(page: Page) -> Plan:
     (way,) = said(r"Draw a (vertical|horizontal)", page.goal)
     x, y = page.find("circle").place
     x, y = x - 3, y - 3
-    ends = ((x, y - 30), (x, y + 30)) if way == "vertical" else ((x - 30, y), (x + 30, y))
+    half = min(30, y - TOP - 5) if way == "vertical" else min(30, x - 5)
+    ends = ((x, y - half), (x, y + half)) if way == "vertical" else ((x - half, y), (x + half, y))
     page = yield drag_points(*ends)
     yield submit(page)
 

@@ -65,13 +65,13 @@ def _action(page: Page, word: str) -> Node:
 @solves("email-inbox", "email-inbox-delete", "email-inbox-forward", "email-inbox-important", "email-inbox-noscroll")
 @solves("email-inbox-reply", "email-inbox-star-reply")
 def read_mail(page: Page) -> Plan:
-    (sender,) = said(r"email by (\w+) and", page.goal)
+    (sender,) = said(r"email by (\S+) and", page.goal)
     if "trash icon" in page.goal:
         yield click(_icon(page, sender, "trash"))
     elif "star icon" in page.goal:
         yield click(_icon(page, sender, "star"))
     elif "forward" in page.goal:
-        yield from _forward(page, sender, said(r"to (\w+)\.$", page.goal)[0])
+        yield from _forward(page, sender, said(r"to (\S+)\.$", page.goal)[0])
     else:
         yield from _reply(page, sender, said(r'text "(.*)"', page.goal)[0])
 
