@@ -15,7 +15,7 @@ $(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Turnwise needs Python 3.11 or newer; this is " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt torch
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt -e '$(ROOT)[train,serve,tools,swe,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt -e '$(ROOT)[train,serve,tools,swe,gui,dev]'
 	touch $@
 
 train: install
@@ -28,7 +28,7 @@ quick: install
 test: install system check
 	cd $(ROOT) && $(BIN)/python -m pytest -n 2
 
-# Chromium draws the report in the tests; repositories are under git; agents' code runs in bubblewrap; gcc, node and perl are languages of turnwise/Code-v0.
+# Chromium draws the report in the tests and is what agents on screens act in; repositories are under git; agents' code runs in bubblewrap; gcc, node and perl are languages of turnwise/Code-v0.
 # Without root nothing is installed; the tests then say what is missing.
 SYSTEM := chromium:chromium bwrap:bubblewrap git:git python3:python3 gcc:gcc node:nodejs perl:perl
 

@@ -39,6 +39,11 @@ class ImagePart:
     data: bytes
     mime: str = "image/png"
 
+    @property
+    def digest(self) -> str:
+        """sha256 of the bytes, in hex: equal images are the same image."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 Part: TypeAlias = TextPart | ImagePart
 
@@ -188,6 +193,27 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpan:
+    """Where an image stands in a token sequence: ``height * width`` image tokens from ``start``, row by row.
+
+    ``digest`` names the image (``ImagePart.digest``); its bytes are in the messages of the trajectory.
+    """
+
+    digest: str
+    start: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.height < 1 or self.width < 1:
+            raise ValueError(f"an image of {self.height} x {self.width} tokens at {self.start} is no place in a sequence")
+
+    @property
+    def end(self) -> int:
+        return self.start + self.height * self.width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenTrace:
     """The exact tokens of one turn of a local policy.
 
@@ -195,6 +221,7 @@ class TokenTrace:
     sampled (end token included when it was sampled); ``logprobs`` are the sampler's, natural log, one per action token,
     at the sampling temperature. ``version`` counts weight updates. ``restart``: the history was rebuilt, so
     ``context_ids`` is the *whole* context and a new training sample starts here. The first turn always restarts.
+    ``images``: the images among ``context_ids``, in order; starts count from the first of them.
 
         context_ids=[1, 2, 3] action_ids=[7, 8] logprobs=[-0.1, -2.3]
     """
@@ -205,8 +232,14 @@ class TokenTrace:
     version: int = 0
     finish_reason: Literal["stop", "length", "overflow"] = "stop"
     restart: bool = False
+    images: tuple[ImageSpan, ...] = ()
 
     def __post_init__(self) -> None:
+        end = 0
+        for span in self.images:
+            if span.start < end or span.end > len(self.context_ids):
+                raise ValueError(f"image {span.digest[:12]} at {span.start} to {span.end} overlaps another or leaves the context")
+            end = span.end
         if len(self.action_ids) != len(self.logprobs):
             raise ValueError(f"{len(self.action_ids)} action tokens but {len(self.logprobs)} log-probs; they are one per token")
         if not all(map(math.isfinite, self.logprobs)):

@@ -14,7 +14,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .records import ImagePart, Message, Observation, Outcome, Part, StopReason, Task, TextPart, TokenTrace, ToolCall, Trajectory, Turn
+from .records import (
+    ImagePart,
+    ImageSpan,
+    Message,
+    Observation,
+    Outcome,
+    Part,
+    StopReason,
+    Task,
+    TextPart,
+    TokenTrace,
+    ToolCall,
+    Trajectory,
+    Turn,
+)
 
 SCHEMA = "turnwise.trajectory/1"
 _FILE_NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,12}")
@@ -118,6 +132,22 @@ def _messages_from_list(records: list[dict[str, Any]], folder: Path) -> Observat
     return tuple(_message_from_dict(r, folder) for r in records)
 
 
+_SPAN_FIELDS = ("digest", "start", "height", "width")
+
+
+def _trace_to_dict(trace: TokenTrace) -> dict[str, Any]:
+    record = {name: getattr(trace, name) for name in TokenTrace.__slots__ if name != "images"}
+    if trace.images:
+        record["images"] = [[getattr(span, name) for name in _SPAN_FIELDS] for span in trace.images]
+    return record
+
+
+def _trace_from_dict(record: dict[str, Any]) -> TokenTrace:
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+    spans = [ImageSpan(**dict(zip(_SPAN_FIELDS, span, strict=True))) for span in record.get("images", ())]
+    return TokenTrace(**{**values, "images": tuple(spans)})
+
+
 def _turn_to_dict(turn: Turn, folder: Path) -> dict[str, Any]:
     tokens = turn.tokens
     return {
@@ -130,7 +160,7 @@ def _turn_to_dict(turn: Turn, folder: Path) -> dict[str, Any]:
         "potential": turn.potential,
         "action_valid": turn.action_valid,
         "trained": turn.trained,
-        "tokens": None if tokens is None else {name: getattr(tokens, name) for name in TokenTrace.__slots__},
+        "tokens": None if tokens is None else _trace_to_dict(tokens),
         "seconds": turn.seconds,
         "chat_logprobs": turn.chat_logprobs,
         "measures": dict(turn.measures),
@@ -143,7 +173,7 @@ def _turn_from_dict(record: dict[str, Any], folder: Path) -> Turn:
     values["action"] = _message_from_dict(record["action"], folder)
     tokens = record["tokens"]
     if tokens is not None:
-        values["tokens"] = TokenTrace(**{k: tuple(v) if isinstance(v, list) else v for k, v in tokens.items()})
+        values["tokens"] = _trace_from_dict(tokens)
     if record.get("chat_logprobs") is not None:  # files from before there were any lack the field
         values["chat_logprobs"] = tuple(record["chat_logprobs"])
     return Turn(**values)

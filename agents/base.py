@@ -11,13 +11,17 @@ from ..records import Message, Observation, StopReason, Task, TokenTrace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What an agent answers. ``stop`` set: the agent cannot go on (context overflow, token budget); the message is not sent."""
+    """What an agent answers. ``stop`` set: the agent cannot go on (context overflow, token budget); the message is not sent.
+
+    ``note`` says why, for a ``stop`` that voids the episode.
+    """
 
     message: Message
     tokens: TokenTrace | None = None
     chat_logprobs: tuple[float, ...] | None = None
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
     stop: StopReason | None = None
+    note: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,6 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from .images import ImageReader, Placed
+from .prefill import Prefill
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
@@ -30,6 +33,11 @@ class Sampled:
 class _Slot:
     history: list[int] = field(default_factory=list[int])
     fed: int = 0  # how many of history's tokens are in the cache
+    images: list[Placed] = field(default_factory=list[Placed])
+
+    def key(self) -> tuple[object, ...]:
+        """Equal for histories that have equal keys and values."""
+        return (tuple(self.history), *(p.span for p in self.images))
 
 
 @dataclass(slots=True, eq=False)
@@ -91,13 +99,13 @@ class SlotCache:
 
 
 class Decoder:
-    """Samples from ``model`` (a transformers causal LM) for many slots at once.
+    """Samples from ``model`` (a transformers causal LM, or a vision-language model with its ``reader``) for many slots at once.
 
     ``temperature`` 0 means greedy. Weights may change between calls if ``invalidate()`` is called: every cache is then
     rebuilt from the slot's token history, never reused.
     """
 
-    def __init__(self, model: Any, *, temperature: float = 1.0, max_batch_tokens: int = 16384) -> None:
+    def __init__(self, model: Any, *, temperature: float = 1.0, max_batch_tokens: int = 16384, reader: ImageReader | None = None) -> None:
         if temperature < 0:
             raise ValueError(f"temperature is {temperature}; it must be 0 (greedy) or positive")
         self.model = model
@@ -109,6 +117,7 @@ class Decoder:
         self.sampled_tokens = 0
         self._trunk = model.get_decoder()
         self._head = model.get_output_embeddings()
+        self._vision = None if reader is None else Prefill(model, reader)
         self._cache = SlotCache()
         self._slots: dict[int, _Slot] = {}
         self._free: list[int] = []
@@ -137,6 +146,8 @@ class Decoder:
         """The weights changed: forget every cached key and value (token histories stay)."""
         for slot in self._slots.values():
             slot.fed = 0
+        if self._vision is not None:
+            self._vision.forget()
 
     def rewind(self, slot: int) -> None:
         """Empty a slot's history: the next ``extend`` brings the whole context."""
@@ -145,11 +156,19 @@ class Decoder:
     def history(self, slot: int) -> tuple[int, ...]:
         return tuple(self._slots[slot].history)
 
-    async def extend(self, slot: int, ids: Sequence[int], *, max_new_tokens: int, eos_id: int, rng: np.random.Generator) -> Sampled:
-        """Append ``ids`` to the slot's history, then sample until ``eos_id`` or ``max_new_tokens``."""
+    async def extend(
+        self, slot: int, ids: Sequence[int], *, max_new_tokens: int, eos_id: int, rng: np.random.Generator, images: Sequence[Placed] = ()
+    ) -> Sampled:
+        """Append ``ids`` to the slot's history, then sample until ``eos_id`` or ``max_new_tokens``.
+
+        ``images`` are placed among ``ids``; they need a decoder with a ``reader``.
+        """
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be at least 1")
+        if images and self._vision is None:
+            raise ValueError("the context holds images, but the decoder has no reader for them; pass reader")
         state = self._slots[slot]
+        state.images += [p.shifted(len(state.history)) for p in images]
         state.history.extend(ids)
         if state.fed == len(state.history):
             raise ValueError("nothing to continue from: the slot's history is empty or fully consumed; pass at least one new token")
@@ -178,11 +197,12 @@ class Decoder:
     def _step(self) -> None:
         was_training = self.model.training
         self.model.eval()
-        fresh, self._waiting = self._waiting, []
+        fresh = self._waiting  # stay there until they have run: whoever waits must hear of an error
         if self._running:
             self._advance(self._running)
         for batch in self._prefill_batches(fresh):
             self._advance(batch)
+        self._waiting = []
         self._running = [r for r in (*self._running, *fresh) if not r.future.done()]
         self.model.train(was_training)
 
@@ -217,12 +237,12 @@ class Decoder:
     def _share(self, requests: list[_Request]) -> tuple[list[_Request], dict[int, list[int]]]:
         """Empty caches with equal histories (the prompts of a group) are computed once: the first leads, the rest copy."""
         leaders: list[_Request] = []
-        first: dict[tuple[int, ...], int] = {}
+        first: dict[tuple[object, ...], int] = {}
         followers: dict[int, list[int]] = {}
         for request in requests:
             slot = self._slots[request.slot]
             if slot.fed == 0:
-                source = first.setdefault(tuple(slot.history), request.slot)
+                source = first.setdefault(slot.key(), request.slot)
                 if source != request.slot:
                     followers.setdefault(source, []).append(request.slot)
                     continue
@@ -246,9 +266,10 @@ class Decoder:
         rows = torch.tensor(slots, device=device)
         positions = positions.to(device)
         self._cache.plan(rows, positions, length, max(self._slots) + 1)
-        hidden = self._trunk(
-            input_ids=ids.to(device), attention_mask=mask.to(device), position_ids=positions, past_key_values=self._cache, use_cache=True
-        ).last_hidden_state
+        inputs = {"input_ids": ids.to(device), "position_ids": positions}
+        if self._vision is not None:
+            inputs = self._vision.inputs(inputs, [(s.images, s.fed) for s in states])
+        hidden = self._trunk(attention_mask=mask.to(device), past_key_values=self._cache, use_cache=True, **inputs).last_hidden_state
         last = torch.tensor([c - 1 for c in counts], device=device)
         logits = self._head(hidden[torch.arange(len(slots), device=device), last]).float()
         for state, count in zip(states, counts, strict=True):

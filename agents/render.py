@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..records import Message, Observation
+from ..records import ImagePart, Message, Observation
+from .images import Context
 
 _MARK = "\u241eanswer\u241e"
 
@@ -20,19 +21,13 @@ class TemplateError(ValueError):
     """The tokenizer has no usable chat template."""
 
 
-def _plain(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role, "content": message.text}
-    if message.tool_calls:
-        out["tool_calls"] = [{"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls]
-    return out
-
-
 class Renderer:
     """Renders for one tokenizer. ``eos_id`` is the token that ends an assistant turn.
 
     ``rewrites_history``: the template changes earlier assistant turns (drops their thinking, say), so a conversation
     that holds such a turn cannot be extended by appending; ``can_append`` is then False for it and the caller restarts.
-    Raises ``TemplateError`` when there is no chat template or it does not end assistant turns with the end token.
+    Raises ``TemplateError`` when there is no chat template or it does not end assistant turns with the end token, and
+    ``ValueError`` where a message holds an image: ``vision.VisionRenderer`` renders those.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -51,7 +46,22 @@ class Renderer:
         self.rewrites_history = not self._text([user, thought, user], prompt=False).startswith(closed)
 
     def _text(self, messages: Sequence[Message], *, prompt: bool) -> str:
-        return str(self.tokenizer.apply_chat_template([_plain(m) for m in messages], tokenize=False, add_generation_prompt=prompt))
+        return str(self.tokenizer.apply_chat_template([self._plain(m) for m in messages], tokenize=False, add_generation_prompt=prompt))
+
+    def _plain(self, message: Message) -> dict[str, Any]:
+        """The message as chat templates take it."""
+        out: dict[str, Any] = {"role": message.role, "content": self._content(message)}
+        if message.tool_calls:
+            out["tool_calls"] = [{"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls]
+        return out
+
+    def _content(self, message: Message) -> Any:
+        if not isinstance(message.content, str) and any(isinstance(part, ImagePart) for part in message.content):
+            raise ValueError(
+                f"a {message.role!r} message holds an image, but this policy reads text only; use a vision-language policy "
+                "(policy: tiny-vlm, or a Qwen2.5-VL or Qwen3-VL checkpoint), or let the environment describe in text"
+            )
+        return message.text
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
@@ -63,6 +73,14 @@ class Renderer:
     def full(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Ids of the whole conversation plus the generation prompt."""
         return self._encode(self._text(messages, prompt=True))
+
+    def context(self, messages: Sequence[Message]) -> Context:
+        """``full``, with its images."""
+        return Context(self.full(messages))
+
+    def continuation(self, observation: Observation, *, ended: bool) -> Context:
+        """``bridge``, with its images."""
+        return Context(self.bridge(observation, ended=ended))
 
     def can_append(self, history: Sequence[Message]) -> bool:
         """Whether ``history`` (assistant turns included) survives unchanged when the template renders more turns after it."""

@@ -220,7 +220,7 @@ async def _attempt(
             return await _cut(slot, StopReason.TIMEOUT)
         record.add(act)
         if act.stop is not None:
-            return await _cut(slot, act.stop)
+            return await _cut(slot, act.stop, act.note)
         episode.messages.append(act.message)
         started = time.perf_counter()
         seen = observation
@@ -251,10 +251,10 @@ async def _act(agent: Agent, observation: Observation, episode: Episode, deadlin
         raise
 
 
-async def _cut(slot: _Slot, stop: StopReason) -> tuple[Outcome, StopReason]:
+async def _cut(slot: _Slot, stop: StopReason, note: str = "") -> tuple[Outcome, StopReason]:
     """The verdict on an episode that a limit outside the environment ends."""
     if stop.voids:
-        return Outcome.void(f"the agent stopped with {stop.value}"), stop
+        return Outcome.void(note or f"the agent stopped with {stop.value}"), stop
     outcome: Outcome = await slot.call("outcome")
     return outcome, stop
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
 
 from ..envs.base import Script, ScriptFactory
+from ..envs.scripts import load_script
 from ..records import Message, Observation
 from .base import Act, Episode
 
@@ -21,7 +20,7 @@ class ScriptedAgent:
     """
 
     def __init__(self, factory: ScriptFactory, name: str = "scripted", **arguments: Any) -> None:
-        self._factory = partial(_load(factory), **arguments)
+        self._factory = partial(load_script(factory), **arguments)
         self._name = name
 
     @property
@@ -39,12 +38,3 @@ class ScriptedAgent:
 
     def forget(self, episode: Episode) -> None:
         episode.memory = None
-
-
-def _load(factory: ScriptFactory) -> Callable[[], Any]:
-    if not isinstance(factory, str):
-        return factory
-    module, _, attribute = factory.partition(":")
-    if not module or not attribute:
-        raise ValueError(f"script {factory!r} names no class; write it as 'package.module:Class'")
-    return getattr(import_module(module), attribute)

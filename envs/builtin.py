@@ -19,6 +19,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/Code-v0", "turnwise.envs.code.env:Code", "turnwise.envs.code.env:MANIFEST"),
     ("turnwise/SWE-v0", "turnwise.envs.swe.env:SWE", "turnwise.envs.swe.env:MANIFEST"),
     ("turnwise/MiniWoB-v0", "turnwise.envs.gui.miniwob.env:MiniWoB", "turnwise.envs.gui.miniwob.env:MANIFEST"),
+    ("turnwise/ExpertStep-v0", "turnwise.envs.gui.step:ExpertStep", "turnwise.envs.gui.step:MANIFEST"),
     ("turnwise/Search-v0", "turnwise.envs.search.env:Search", "turnwise.envs.search.env:MANIFEST"),
     ("turnwise/Memory-v0", "turnwise.envs.memory.env:Memory", "turnwise.envs.memory.env:MANIFEST"),
     ("turnwise/Route-v0", "turnwise.envs.route.env:Route", "turnwise.envs.route.env:MANIFEST"),

@@ -14,7 +14,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -24,7 +23,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from ..records import Message, Observation, Outcome, StopReason, Task, check_reward
 from . import registry
 from .base import ActionLike, Env, Manifest, Script
-from .scripts import ECHO, NULL
+from .scripts import ECHO, NULL, load_script
 
 EPISODES = 5
 """Tasks played per script."""
@@ -94,10 +93,7 @@ class _Context:
         given = self.manifest.scripts.get(name, {"null": NULL, "echo": ECHO}.get(name))
         if given is None:
             raise CheckError(f"the manifest has no script {name!r}; it has: {', '.join(self.manifest.scripts) or 'none'}")
-        if isinstance(given, str):
-            module, _, attribute = given.partition(":")
-            given = cast("Callable[..., Script]", getattr(import_module(module), attribute))
-        return given()
+        return cast("Script", load_script(given)())
 
     def tasks(self, env: Env) -> Iterator[Task]:
         """A few tasks, turn about from every split."""

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
 from ..records import Observation, Task
-from .base import Rng
+from .base import Rng, ScriptFactory
 from .spaces import Action
+
+
+def load_script(given: ScriptFactory) -> Callable[..., Any]:
+    """What makes the script that a manifest names. Raises ``ValueError`` for a text that is not "package.module:Class"."""
+    if not isinstance(given, str):
+        return given
+    module, _, attribute = given.partition(":")
+    if not module or not attribute:
+        raise ValueError(f"script {given!r} names no class; write it as 'package.module:Class'")
+    return getattr(import_module(module), attribute)
 
 
 class Null:

@@ -14,7 +14,8 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from ..records import TokenTrace, Trajectory
+from ..agents.images import Placed
+from ..records import ImagePart, TokenTrace, Trajectory, Turn
 
 Floats = npt.NDArray[np.float32]
 Aggregate = Literal["token", "rollout"]
@@ -37,6 +38,8 @@ class Sample:
     """Share of the token in the loss; all weights of a batch sum to 1."""
     rollout: int
     """Position of the trajectory in the batch."""
+    images: tuple[Placed, ...] = ()
+    """Images among ``ids``, in order."""
 
 
 def assemble(
@@ -52,7 +55,8 @@ def assemble(
     ``aggregate``: "token", every action token counts the same (DAPO, arXiv 2503.14476); "rollout", every episode counts the
     same. Weights come from the episodes, never from how many samples an episode was cut into.
     ``merge=False`` makes one sample of every turn (same loss, more compute).
-    Raises ``ValueError`` when a turn holds no tokens or the number of advantages is not the number of turns.
+    Raises ``ValueError`` when a turn holds no tokens, its tokens do not hold the images it saw, or the number of advantages
+    is not the number of turns.
     """
     turns = sum(len(t.turns) for t in trajectories)
     flat = np.ones(turns, np.float32) if advantages is None else np.asarray(advantages, np.float32)
@@ -92,31 +96,57 @@ def _check_tokens(trajectory: Trajectory) -> None:
 def _episode(trajectory: Trajectory, advantages: Floats, weight: float, position: int, merge: bool) -> list[Sample]:
     history: list[int] = []
     pieces: list[tuple[int, tuple[int, ...], Floats, float]] = []  # (start of the action, action, log-probs, advantage)
+    images: list[Placed] = []
+    shown: list[ImagePart] = []  # every image of the episode so far
     samples: list[Sample] = []
     for turn, advantage in zip(trajectory.turns, advantages, strict=True):
         trace = cast("TokenTrace", turn.tokens)
         if pieces and (trace.restart or not merge):
-            samples.append(_sample(history, pieces, weight, position))
+            samples.append(_sample(history, pieces, weight, position, images))
             pieces = []
         if trace.restart:
-            history = []
+            history, images = [], []
+        images = [*images, *place_images(turn, len(history), shown, trajectory.task.id)]
         history = [*history, *trace.context_ids]
         if turn.trained:
             pieces.append((len(history), trace.action_ids, np.asarray(trace.logprobs, np.float32), float(advantage)))
         history += trace.action_ids
     if pieces:
-        samples.append(_sample(history, pieces, weight, position))
+        samples.append(_sample(history, pieces, weight, position, images))
     return samples
 
 
-def _sample(history: list[int], pieces: list[tuple[int, tuple[int, ...], Floats, float]], weight: float, position: int) -> Sample:
+def place_images(turn: Turn, start: int, shown: list[ImagePart], task: str) -> list[Placed]:
+    """The images of a turn's context, which begins at ``start``; those it saw for the first time are appended to ``shown``.
+
+    Raises ``ValueError`` unless a turn that continues holds exactly the images it saw, and one that restarts the last ones.
+    """
+    trace = cast("TokenTrace", turn.tokens)
+    new = [p for m in turn.observation if not isinstance(m.content, str) for p in m.content if isinstance(p, ImagePart)]
+    shown += new
+    if not shown and not trace.images:
+        return []
+    count = len(trace.images)
+    last = shown[len(shown) - count :] if 0 < count <= len(shown) else shown  # a context without any image has lost them
+    allowed = last if trace.restart else new
+    if [span.digest for span in trace.images] != [image.digest for image in allowed]:
+        raise ValueError(
+            f"task {task!r}, turn {turn.index}: {len(new)} new images of {len(shown)} were seen, but the tokens hold {count} others or "
+            "none; play it with a vision-language policy, and keep the messages as they were"
+        )
+    return [Placed(span, image).shifted(start) for span, image in zip(trace.images, allowed, strict=True)]
+
+
+def _sample(
+    history: list[int], pieces: list[tuple[int, tuple[int, ...], Floats, float]], weight: float, position: int, images: Sequence[Placed]
+) -> Sample:
     length = len(history)
     action, advantage = np.zeros(length, np.bool_), np.zeros(length, np.float32)
     logprobs, weights = np.zeros(length, np.float32), np.zeros(length, np.float32)
     for start, ids, values, gain in pieces:
         span = slice(start, start + len(ids))
         action[span], advantage[span], logprobs[span], weights[span] = True, gain, values, weight
-    return Sample(np.asarray(history, np.int64), action, advantage, logprobs, weights, position)
+    return Sample(np.asarray(history, np.int64), action, advantage, logprobs, weights, position, tuple(images))
 
 
 def scale(samples: Sequence[Sample], factor: float) -> list[Sample]:

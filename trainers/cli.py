@@ -17,6 +17,7 @@ from .swe_cli import swe_app
 
 if TYPE_CHECKING:
     from ..agents.base import Agent
+    from ..records import Message
 
 app = typer.Typer(help="A gym for language-model agents that act over many turns.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -109,7 +110,7 @@ def train(
     """Warm-start a policy, train it with reinforcement learning, evaluate it before and after."""
     import json
 
-    from .config import find_recipe, load_config, parse_settings, quick_settings
+    from .config import find_recipe, load_config, parse_settings, quickened
 
     if (recipe is None) == (resume is None):
         raise ValueError("give a recipe to start a run, or --resume RUN to go on with one, and not both")
@@ -118,28 +119,38 @@ def train(
     from .loop import Training
     from .progress import Display, quiet
     from .runs import RunFolder, new_run_folder
+    from .stages import FILE, create_stages, read_stages, run_stages
 
     quiet()
+    stages = None
     if recipe is None:
         assert resume is not None
-        run = RunFolder.open(resume)
+        folder = resume
+        staged = (resume / FILE).exists()
+        run = None if staged else RunFolder.open(resume)
     else:
         path = find_recipe(recipe)
-        overrides = {**(quick_settings() if quick else {}), **parse_settings(settings or [])}
-        run = RunFolder.create(out or new_run_folder(path.stem), load_config(path, overrides))
+        folder = out or new_run_folder(path.stem)
+        given = parse_settings(settings or [])
+        stages = read_stages(path, given)
+        staged = stages is not None
+        if stages is not None:
+            create_stages(folder, [(name, quickened(config, given) if quick else config) for name, config in stages])
+            run = None
+        else:
+            config = load_config(path, given)
+            run = RunFolder.create(folder, quickened(config, given) if quick else config)
     try:
-        training = Training(run)
+        training = None if run is None else Training(run)
     except (ValueError, TypeError):
         if recipe is not None:
-            shutil.rmtree(run.path)  # nothing ran: the corrected command may use the same folder
+            shutil.rmtree(folder)  # nothing ran: the corrected command may use the same folder
         raise
     try:
         with Display(Console(stderr=False)) as display:
-            summary = training.run(display)
+            summary = run_stages(folder, display) if training is None else training.run(display)
     except KeyboardInterrupt:
-        Console(stderr=True).print(
-            f"stopped; go on with: turnwise train --resume {run.path}", markup=False, highlight=False, soft_wrap=True
-        )
+        Console(stderr=True).print(f"stopped; go on with: turnwise train --resume {folder}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(130) from None
     print(json.dumps(summary), flush=True)
 
@@ -311,7 +322,7 @@ async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:
             if agent is None and tools and message.role == "system":
                 show("system", f"{rules}\n{usage(tools)}")  # a person need not read schemas
             else:
-                show(message.role, message.text)
+                show(message.role, _seen(message))
         episode.messages.extend(observation)
         if agent is None:
             action = read_action(tools, _ask, typer.echo)
@@ -321,8 +332,17 @@ async def _play(env: Any, task: Any, agent: Agent | None, seed: int) -> None:
         observation, _, _, _, info = env.step(action)
         console.print(f"    {_turn_line(info['turn'])}", markup=False, highlight=False)
     for message in observation:
-        show(message.role, message.text)
+        show(message.role, _seen(message))
     console.print(f"outcome {info['outcome'].score} ({info['stop'].value}) {info['outcome'].note}", markup=False, soft_wrap=True)
+
+
+def _seen(message: Message) -> str:
+    """The text of a message, and that there are images, which a terminal does not show."""
+    from ..records import ImagePart
+
+    images = [part for part in message.content if isinstance(part, ImagePart)]
+    notes = [f"[image, {len(image.data) / 1000:.0f} kB; a terminal does not show it]" for image in images]
+    return "\n".join([message.text, *notes]) if message.text else "\n".join(notes)
 
 
 def _ask(prompt: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,21 @@ class GateConfig(BaseModel):
         return Gate(self.levels, self.thresholds, strict=self.strict)
 
 
+class VisionConfig(BaseModel):
+    """What a vision-language policy sees and whether its eyes learn; see ``docs/vision.md``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_pixels: int | None = Field(default=None, ge=1)
+    """Images below this area are enlarged to it; None: the checkpoint's limit."""
+    max_pixels: int | None = Field(default=None, ge=1)
+    """Images above this area are shrunk to it, which bounds their tokens; None: the checkpoint's limit."""
+    keep_images: int | None = Field(default=None, ge=1)
+    """How many of an episode's images stay in context, the newest; None: all. A turn that loses one begins a new sample."""
+    freeze: bool = False
+    """Leave the vision tower (merger included) as it is; only the language model trains."""
+
+
 class TrainConfig(BaseModel):
     """Everything that decides a run; dumped into the run folder as it took effect. Unknown keys are errors."""
 
@@ -45,9 +61,12 @@ class TrainConfig(BaseModel):
     env_args: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the environment's constructor."""
     policy: str = "tiny"
-    """``tiny``, a local folder, or a hub name."""
+    """``tiny``, ``tiny-vlm`` (Qwen3-VL), ``tiny-vlm-2.5`` (Qwen2.5-VL), a local folder, or a hub name."""
     tiny: dict[str, int] = Field(default_factory=dict)
-    """Sizes of the built-in policy: ``hidden``, ``layers``, ``vocab_size``, ``heads``."""
+    """Sizes of the built-in policy: ``hidden``, ``layers``, ``vocab_size``, ``heads``; with eyes ``vision_hidden``, ``vision_layers`` and
+    ``patch`` (pixels)."""
+    vision: VisionConfig | None = None
+    """How a vision-language policy sees; None: as its checkpoint says."""
     lora: dict[str, Any] | None = None
     """Arguments of ``peft.LoraConfig`` over the defaults of ``agents.models``; None trains every weight."""
     device: str | None = None
@@ -166,9 +185,13 @@ def _number(value: Any) -> Any:
     return value
 
 
-def quick_settings() -> dict[str, Any]:
-    """What ``--quick`` lays over a recipe: every phase of the job, in two or three minutes."""
-    return {"warm_episodes": 9600, "warm_epochs": 1, "steps": 5, "groups": 8, "group_size": 8, "eval_tasks": 48}
+QUICK = {"warm_episodes": 9600, "warm_epochs": 1, "steps": 5, "groups": 8, "group_size": 8, "eval_tasks": 48}
+"""What ``--quick`` lays over a recipe that asks for more: every phase of the job, in two or three minutes."""
+
+
+def quickened(config: TrainConfig, given: Collection[str]) -> TrainConfig:
+    """``config`` with at most what ``QUICK`` says of everything but the keys that were ``given`` by hand."""
+    return config.model_copy(update={key: min(most, getattr(config, key)) for key, most in QUICK.items() if key not in given})
 
 
 def load_config(path: str | Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:

@@ -1,6 +1,6 @@
 """Demonstrations as exact tokens: a scripted or recorded trajectory, tokenised as the policy itself would have been.
 
-Trajectory (text) -> Renderer.full / bridge for what is seen, encode + end token for what is done -> Trajectory (tokens)
+Trajectory (text) -> Renderer.context / continuation for what is seen, encode + end token for what is done -> Trajectory (tokens)
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def tokenize_demonstration(trajectory: Trajectory, renderer: Renderer) -> Trajec
     for turn in trajectory.turns:
         messages.extend(turn.observation)
         restart = not turns or not renderer.can_append(messages)
-        context = renderer.full(messages) if restart else renderer.bridge(turn.observation, ended=True)
+        context = renderer.context(messages) if restart else renderer.continuation(turn.observation, ended=True)
         action = (*renderer.tokenizer.encode(turn.action.text, add_special_tokens=False), renderer.eos_id)
-        trace = TokenTrace(context_ids=context, action_ids=tuple(action), logprobs=(0.0,) * len(action), restart=restart)
+        spans, flat = tuple(p.span for p in context.images), (0.0,) * len(action)
+        trace = TokenTrace(context_ids=context.ids, action_ids=tuple(action), logprobs=flat, restart=restart, images=spans)
         turns.append(replace(turn, tokens=trace))
         messages.append(turn.action)
     return replace(trajectory, turns=tuple(turns))

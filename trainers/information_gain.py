@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..agents.images import ImageReader, Placed
 from ..agents.models import base_model
 from ..agents.render import Renderer
-from ..records import Trajectory
+from ..records import ImagePart, Trajectory
 from ..rewards.rubric import RewardValues
-from .assemble import Sample
+from .assemble import Sample, place_images
+from .forward import hidden_states
 from .head import token_logprobs
 from .pack import pack, use_packed_attention
 
@@ -44,6 +46,7 @@ class InformationGain:
 
     p_t is the length-normalised probability of the first gold answer after turn t's observation, p_0 before any action.
     ``kind``: see ``gains``. ``before``: the text that is put between context and answer; its tokens are not scored.
+    ``images``: what reads the images of episodes that saw some.
     ``answer_key``: where ``task.data`` holds the gold answer or a list of them. An episode without gold answer, without
     tokens, or of a single turn is not scored. No gradients; the model's adapters and weights as they are when it is called.
     Raises ``ValueError`` for an unknown ``kind``, for a gold answer that gives no tokens, and when no task has a gold answer.
@@ -61,12 +64,13 @@ class InformationGain:
         answer_key: str = "answers",
         temperature: float = 1.0,
         token_budget: int = 16384,
+        images: ImageReader | None = None,
     ) -> None:
         if kind not in ("prob_diff", "log_prob_diff"):
             raise ValueError(f"kind is {kind!r}; allowed: prob_diff, log_prob_diff")
         use_packed_attention(base_model(model))
         self.model, self.renderer, self.kind, self.answer_key = model, renderer, kind, answer_key
-        self.temperature, self.token_budget = temperature, token_budget
+        self.temperature, self.token_budget, self.images = temperature, token_budget, images
         self._before = tuple(renderer.tokenizer.encode(before, add_special_tokens=False))
 
     def __call__(self, trajectories: Sequence[Trajectory]) -> list[RewardValues]:
@@ -82,7 +86,7 @@ class InformationGain:
             contexts = self._contexts(trajectory)
             answer = self._answer(trajectory) if contexts else []
             states.append(len(contexts))
-            probes += [self._probe(ids, answer, len(probes) + n) for n, ids in enumerate(contexts)]
+            probes += [self._probe(ids, images, answer, len(probes) + n) for n, (ids, images) in enumerate(contexts)]
         means = np.split(self._mean_logprobs(probes), np.cumsum(states)[:-1]) if states else []
         found = [gains(own.tolist(), self.kind) for own in means]
         return [RewardValues(turns=[*g, *[math.nan] * (len(t.turns) - len(g))]) for t, g in zip(trajectories, found, strict=True)]
@@ -96,27 +100,32 @@ class InformationGain:
             raise ValueError(f"task {trajectory.task.id!r}: gold answer {text!r} gives no tokens; remove the task or correct its answer")
         return list(ids)
 
-    def _contexts(self, trajectory: Trajectory) -> list[list[int]]:
-        """Token histories at which the answer is probed: before turn 1, ..., before turn T; none if it cannot be scored."""
+    def _contexts(self, trajectory: Trajectory) -> list[tuple[list[int], list[Placed]]]:
+        """Histories (tokens, images) at which the answer is probed: before turn 1, ..., before turn T; none if it cannot be scored."""
         if not trajectory.task.data.get(self.answer_key) or len(trajectory.turns) < 2 or not trajectory.outcome.valid:
             return []
         history: list[int] = []
-        contexts: list[list[int]] = []
+        images: list[Placed] = []
+        shown: list[ImagePart] = []
+        contexts: list[tuple[list[int], list[Placed]]] = []
         for turn in trajectory.turns:
             if turn.tokens is None:
                 return []
-            history = [*(() if turn.tokens.restart else history), *turn.tokens.context_ids]
-            contexts.append(list(history))
+            if turn.tokens.restart:
+                history, images = [], []
+            images = [*images, *place_images(turn, len(history), shown, trajectory.task.id)]
+            history = [*history, *turn.tokens.context_ids]
+            contexts.append((list(history), images))
             history += turn.tokens.action_ids
         return contexts
 
-    def _probe(self, context: list[int], answer: list[int], number: int) -> Sample:
+    def _probe(self, context: list[int], images: Sequence[Placed], answer: list[int], number: int) -> Sample:
         ids = np.asarray([*context, *self._before, *answer], np.int64)
         scored = np.zeros(len(ids), np.bool_)
         scored[len(ids) - len(answer) :] = True
         flat = np.zeros(len(ids), np.float32)
         # the weight carries the probe's number, to find its tokens again after packing
-        return Sample(ids, scored, flat, flat, np.full(len(ids), number, np.float32), number)
+        return Sample(ids, scored, flat, flat, np.full(len(ids), number, np.float32), number, tuple(images))
 
     @torch.no_grad()
     def _mean_logprobs(self, probes: list[Sample]) -> npt.NDArray[np.float64]:
@@ -126,11 +135,8 @@ class InformationGain:
         device = next(base.parameters()).device
         was_training = base.training
         base.eval()
-        mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
         for one in pack(probes, self.token_budget, device=device):
-            hidden = base.get_decoder()(
-                input_ids=one.ids, position_ids=one.positions, attention_mask=mask, use_cache=False, layout=one.layout
-            ).last_hidden_state[0]
+            hidden = hidden_states(base, one, self.images)
             head = base.get_output_embeddings()
             logprobs, _ = token_logprobs(head, hidden.index_select(0, one.before), one.target, temperature=self.temperature)
             number = one.weight.long().cpu().numpy()

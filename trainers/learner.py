@@ -15,8 +15,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ..agents.images import ImageReader
 from ..agents.models import base_model
 from .assemble import Sample, scale
+from .forward import hidden_states
 from .head import token_logprobs
 from .loss import LossTerms, policy_loss
 from .pack import Pack, pack, use_packed_attention
@@ -39,7 +41,8 @@ class Learner:
 
     ``reference``: a model for the KL term, or "base" for the peft model's own base with the adapter disabled; needed when
     ``kl_coef`` > 0. ``minibatches``: optimizer steps per ``update``. ``token_budget``: packed tokens per forward pass.
-    ``temperature``: the sampler's. ``optimizer`` "muon" (Jordan 2024; scaled as in arXiv 2502.16982, so ``lr`` means what it
+    ``temperature``: the sampler's. ``images``: what reads the images of samples that hold some (the sampler's reader).
+    ``optimizer`` "muon" (Jordan 2024; scaled as in arXiv 2502.16982, so ``lr`` means what it
     means for AdamW) moves the hidden matrices of small models in fewer steps; everything else stays with AdamW. Weights
     below float32 are trained through float32 copies, so small steps are not lost.
     """
@@ -64,11 +67,12 @@ class Learner:
         temperature: float = 1.0,
         token_budget: int = 8192,
         seed: int = 0,
+        images: ImageReader | None = None,
     ) -> None:
         if kl_coef > 0 and reference is None:
             raise ValueError(f"kl_coef is {kl_coef} but there is no reference model; pass reference, or set kl_coef to 0")
         use_packed_attention(base_model(model))
-        self.model, self.reference = model, reference
+        self.model, self.reference, self.images = model, reference, images
         if reference is not None and reference != "base":
             use_packed_attention(base_model(reference))
         self.device = next(model.parameters()).device
@@ -87,7 +91,7 @@ class Learner:
         if kind not in ("adamw", "muon"):
             raise ValueError(f"there is no optimizer {kind!r}; allowed: adamw, muon")
         base = base_model(self.model)
-        ends = {id(base.get_input_embeddings().weight), id(base.get_output_embeddings().weight)}
+        ends = {id(base.get_output_embeddings().weight), *(id(m.weight) for m in base.modules() if isinstance(m, torch.nn.Embedding))}
         hidden = [p.ndim == 2 and id(p) not in ends and kind == "muon" for p in self._parameters]
         rest = [m for m, inner in zip(self._master, hidden, strict=True) if not inner]
         inner = [m for m, inner in zip(self._master, hidden, strict=True) if inner]
@@ -207,11 +211,7 @@ class Learner:
 
     def _forward(self, one: Pack, model: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
         base = base_model(self.model if model is None else model)
-        # A 4-d mask is passed through untouched by every transformers model: packed attention needs none, and none is built.
-        mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
-        hidden = base.get_decoder()(
-            input_ids=one.ids, position_ids=one.positions, attention_mask=mask, use_cache=False, layout=one.layout
-        ).last_hidden_state[0]
+        hidden = hidden_states(base, one, self.images)
         return token_logprobs(base.get_output_embeddings(), hidden.index_select(0, one.before), one.target, temperature=self.temperature)
 
     def _imitation_terms(self, one: Pack) -> tuple[LossTerms, torch.Tensor]:

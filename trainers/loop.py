@@ -19,6 +19,7 @@ import numpy as np
 
 from ..agents.models import base_model, pick_device, recompute_activations
 from ..agents.policy import PolicyAgent
+from ..agents.vision import image_reader
 from ..envs.registry import make
 from ..envs.tasks import TaskSet
 from ..records import Task, Trajectory
@@ -154,6 +155,7 @@ class Training:
             token_budget=c.token_budget,
             max_grad_norm=c.max_grad_norm,
             seed=derived_seed(c.seed, 2),
+            images=image_reader(self.tokenizer),
             **options,
         )
 
@@ -201,7 +203,8 @@ class Training:
         c = self.config
         if c.information_gain == 0:
             return None
-        return InformationGain(self.model, agent.renderer, temperature=c.temperature, token_budget=c.token_budget)
+        reader = image_reader(self.tokenizer)
+        return InformationGain(self.model, agent.renderer, temperature=c.temperature, token_budget=c.token_budget, images=reader)
 
     def _step(self, learner: Learner, stream: Iterator[Task], display: Display) -> None:
         c = self.config

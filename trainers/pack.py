@@ -4,9 +4,9 @@
 
 A pack is one sequence of N different tokens. Only attention sees whole samples: it gathers each sample's tokens into a row
 [B, W], attends causally and scatters back; every other layer works on the N tokens. Sharing costs nothing in exactness:
-the gradient of a shared token is the sum over the rows it occurs in.
+the gradient of a shared token is the sum over the rows it occurs in. A prefix is shared where ids and images are equal.
 
-Letters: B samples, W tokens of the longest, N packed tokens, M trained tokens, H heads, D dimension.
+Letters: B samples, W tokens of the longest, N packed tokens, M trained tokens, K image tokens, H heads, D dimension.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..agents.images import Placed
+from ..agents.vision import rope_positions
 from .assemble import Sample
 
 IMPLEMENTATION = "turnwise_packed"
@@ -34,8 +36,18 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PackedImages:
+    """``distinct``: the images of a pack, each once; ``mask`` [1, N] where an image token stands; ``rows`` [K] which row it
+    takes of the features of all distinct images, one after the other."""
+
+    distinct: tuple[Placed, ...]
+    mask: torch.Tensor
+    rows: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pack:
-    """One forward pass. ``ids``, ``positions`` [1, N]; the rest [M], one entry per trained token.
+    """One forward pass. ``ids`` [1, N], ``positions`` [1, N] ([3, 1, N] with images); the rest [M], one entry per trained token.
 
     ``before``: packed index of the token whose hidden state predicts; ``target``: the id it should predict.
     """
@@ -50,6 +62,7 @@ class Pack:
     weight: torch.Tensor
     tokens: int
     """Tokens of the samples; N is smaller by what is shared."""
+    images: PackedImages | None = None
 
 
 def pack(samples: Sequence[Sample], token_budget: int, *, share: bool = True, device: Any = "cpu") -> Iterator[Pack]:
@@ -57,7 +70,7 @@ def pack(samples: Sequence[Sample], token_budget: int, *, share: bool = True, de
 
     ``share=False`` repeats shared prefixes (same result; for tests and comparison).
     """
-    ordered = sorted(samples, key=lambda s: s.ids.tolist()) if share else sorted(samples, key=lambda s: len(s.ids))
+    ordered = sorted(samples, key=lambda s: _key(s).tolist()) if share else sorted(samples, key=lambda s: len(s.ids))
     batch: list[tuple[Sample, int]] = []  # sample, tokens shared with the one before it
     used = 0
     for sample in ordered:
@@ -71,10 +84,20 @@ def pack(samples: Sequence[Sample], token_budget: int, *, share: bool = True, de
         yield _build(batch, device)
 
 
+def _key(sample: Sample) -> np.ndarray[Any, Any]:
+    """The ids, with a number of the image itself (60 bits of its digest, negative) in place of its tokens."""
+    if not sample.images:
+        return sample.ids
+    key = sample.ids.copy()
+    for p in sample.images:
+        key[p.span.start : p.span.end] = -1 - int(p.span.digest[:15], 16)
+    return key
+
+
 def _common(a: Sample, b: Sample) -> int:
     """Length of the common prefix."""
     length = min(len(a.ids), len(b.ids))
-    differ = np.flatnonzero(a.ids[:length] != b.ids[:length])
+    differ = np.flatnonzero(_key(a)[:length] != _key(b)[:length])
     return int(differ[0]) if len(differ) else length
 
 
@@ -82,6 +105,8 @@ def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
     width = max(len(s.ids) for s, _ in batch)
     rows = np.zeros((len(batch), width), np.int64)
     ids, positions, owner, before = [], [], [], []
+    placed: list[Placed] = []
+    spatial = any(s.images for s, _ in batch)
     count = 0
     for row, (sample, shared) in enumerate(batch):
         length = len(sample.ids)
@@ -90,8 +115,10 @@ def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
         rows[row, shared:length] = np.arange(count, count + fresh)
         count += fresh
         ids.append(sample.ids[shared:])
-        positions.append(np.arange(shared, length))
-        owner.append(row * width + positions[-1])
+        fresh_at = np.arange(shared, length)
+        positions.append(rope_positions([p.span for p in sample.images], shared, length) if spatial else fresh_at)
+        placed += [p.shifted(count - length) for p in sample.images if p.span.start >= shared]
+        owner.append(row * width + fresh_at)
         before.append(rows[row, np.flatnonzero(sample.action) - 1])
     trained = [s.action for s, _ in batch]
 
@@ -100,11 +127,11 @@ def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
         return torch.from_numpy(np.concatenate(parts)).to(device)
 
     def tensor(parts: list[np.ndarray[Any, Any]]) -> torch.Tensor:
-        return torch.from_numpy(np.concatenate(parts)).to(device)
+        return torch.from_numpy(np.concatenate(parts, -1)).to(device)
 
     return Pack(
         ids=tensor(ids)[None],
-        positions=tensor(positions)[None],
+        positions=tensor(positions)[:, None] if spatial else tensor(positions)[None],
         layout=Layout(torch.from_numpy(rows.reshape(-1)).to(device), tensor(owner), (len(batch), width)),
         before=tensor(before),
         target=values("ids"),
@@ -112,7 +139,25 @@ def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
         logprobs=values("logprobs"),
         weight=values("weight"),
         tokens=sum(len(s.ids) for s, _ in batch),
+        images=_images(placed, count, device) if placed else None,
     )
+
+
+def _images(placed: list[Placed], count: int, device: Any) -> PackedImages:
+    """``placed`` by packed index, in order; ``count`` is N."""
+    mask, rows = np.zeros((1, count), np.bool_), list[np.ndarray[Any, Any]]()
+    first: dict[str, int] = {}
+    distinct: list[Placed] = []
+    held = 0
+    for p in placed:
+        size = p.span.end - p.span.start
+        if p.span.digest not in first:
+            first[p.span.digest] = held
+            distinct.append(p)
+            held += size
+        mask[0, p.span.start : p.span.end] = True
+        rows.append(first[p.span.digest] + np.arange(size))
+    return PackedImages(tuple(distinct), torch.from_numpy(mask).to(device), torch.from_numpy(np.concatenate(rows)).to(device))
 
 
 def packed_attention(
@@ -151,16 +196,19 @@ def _spread(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 
 def use_packed_attention(model: Any) -> None:
-    """Let ``model`` (a transformers causal LM) run packs; calls without a layout behave as with "sdpa".
+    """Let ``model`` (a transformers causal LM, or the language model of a vision-language one) run packs.
+
+    Calls without a layout behave as with "sdpa"; a vision tower keeps the attention it has.
 
     Raises ``ValueError`` for sliding-window layers, which packs do not model.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+    text = model.config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
         raise ValueError(f"the model has layers of type {sorted(kinds)}; only full_attention can be trained here")
     AttentionInterface.register(IMPLEMENTATION, packed_attention)
     AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
-    model.set_attn_implementation(IMPLEMENTATION)
+    model.set_attn_implementation(IMPLEMENTATION if text is model.config else {"text_config": IMPLEMENTATION})

@@ -10,6 +10,7 @@ from typing import Any
 from ..agents.models import base_model, load_policy, with_lora
 from ..agents.policy import PolicyAgent
 from ..agents.tiny import build_model, build_tokenizer
+from ..agents.tiny_vision import FAMILIES, build_tiny_vlm
 from ..records import Trajectory
 from .runs import RunFolder
 
@@ -18,17 +19,18 @@ TEXTS = 2000
 
 
 def open_policy(run: RunFolder, latest: Path | None, demonstrations: Callable[[], list[Trajectory]]) -> tuple[Any, Any]:
-    """(model, tokenizer) of a run, with the weights of checkpoint ``latest`` if there is one.
+    """(model, tokenizer or ``VisionProcessor``) of a run, with the weights of checkpoint ``latest`` if there is one.
 
-    "tiny" is built once in the run folder, its tokenizer from ``demonstrations``; the tokenizer of any policy is kept in
-    ``tokenizer/``.
+    "tiny" and the "tiny-vlm" ones are built once in the run folder, their tokenizer from ``demonstrations``; the tokenizer (and
+    image processor) of any policy is kept in ``tokenizer/``.
     """
-    c, place = run.config, {"device": run.config.device, "dtype": run.config.dtype}
+    c = run.config
+    place: dict[str, Any] = {"device": c.device, "dtype": c.dtype, "vision": c.vision.model_dump() if c.vision is not None else None}
     source: str | Path = c.policy
-    if c.policy == "tiny":
+    if c.policy == "tiny" or c.policy in FAMILIES:
         source = run.path / "tiny"
         if not (source / "config.json").exists():
-            _build_tiny(source, c.tiny, c.seed, demonstrations()[:TEXTS])
+            _build_tiny(source, c.policy, c.tiny, c.seed, demonstrations()[:TEXTS])
     if latest is not None:
         if c.lora is not None:
             return load_policy(source, adapter=latest, **place)
@@ -38,12 +40,15 @@ def open_policy(run: RunFolder, latest: Path | None, demonstrations: Callable[[]
     return (model if c.lora is None else with_lora(model, c.lora, seed=c.seed)), tokenizer
 
 
-def _build_tiny(folder: Path, sizes: dict[str, int], seed: int, demonstrations: list[Trajectory]) -> None:
+def _build_tiny(folder: Path, name: str, sizes: dict[str, int], seed: int, demonstrations: list[Trajectory]) -> None:
     rest = dict(sizes)
     texts = (m.text for t in demonstrations for turn in t.turns for m in (*turn.observation, turn.action))
+    part = folder.with_suffix(".part")
+    if name in FAMILIES:
+        build_tiny_vlm(texts, part, family=FAMILIES[name], seed=seed, **rest).rename(folder)
+        return
     tokenizer = build_tokenizer(texts, vocab_size=rest.pop("vocab_size", 1024))
     model = build_model(len(tokenizer), seed=seed, **rest)
-    part = folder.with_suffix(".part")
     model.save_pretrained(part)
     tokenizer.save_pretrained(part)
     part.rename(folder)

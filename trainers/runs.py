@@ -40,7 +40,7 @@ def derived_seed(seed: int, *words: int) -> int:
 
 def environment_facts() -> dict[str, Any]:
     """Versions and machine facts that a result depends on."""
-    names = ["turnwise", "torch", "transformers", "peft", "numpy", "gymnasium", "bm25s"]
+    names = ["turnwise", "torch", "transformers", "peft", "numpy", "pillow", "gymnasium", "bm25s"]
     versions: dict[str, str | None] = {}
     for name in names:
         try:

@@ -16,8 +16,14 @@ from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
 from .collect import Rewards
 from .config import TrainConfig
+from .screen_rewards import ScreenChange, ScreenJudge
 
-FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {"progrm": Progrm, "verpo": Verpo}
+FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {
+    "progrm": Progrm,
+    "screen_change": ScreenChange,
+    "screen_judge": ScreenJudge,
+    "verpo": Verpo,
+}
 """What ``rubric`` may name, with its arguments."""
 INFORMATION_GAIN = "information_gain"
 

@@ -222,8 +222,9 @@ class Tab:
         snapshot = page.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)})
         nodes = page.send("Accessibility.getFullAXTree", {"frameId": page.frame}) if tree else None
         try:
-            dom = read_dom(await page.bounded(snapshot), page.frame, page.ids, skip)
-            listed = (await page.bounded(nodes))["nodes"] if nodes is not None else ()
+            patience = 3 * page.timeout  # a page of 100,000 elements takes seconds to be read
+            dom = read_dom(await page.bounded(snapshot, patience), page.frame, page.ids, skip)
+            listed = (await page.bounded(nodes, patience))["nodes"] if nodes is not None else ()
         except CdpError as error:
             raise PageFault(str(error)) from error
         image = await page.screenshot() if screenshot else b""

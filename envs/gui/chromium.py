@@ -84,7 +84,8 @@ class Chromium:
         flags += [] if window else ["--headless"]
         # Chromium refuses to be its own sandbox as root; what it shows are the task's pages only.
         flags += ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
-        command = [executable, *flags, *arguments, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
+        first = "--no-startup-window" if window else "about:blank"
+        command = [executable, *flags, *arguments, "--remote-debugging-pipe", f"--user-data-dir={profile}", first]
         pid, read_fd, write_fd = _spawn(command, profile / "log.txt")
         browser: list[Chromium] = []
 

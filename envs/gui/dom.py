@@ -1,7 +1,7 @@
 """The elements of a page at one moment, from a DOM snapshot: ids, tags, attributes, boxes, texts.
 
-An element's id is its place among all elements of the document at the time it was first seen ("0" is <html>), as in BrowserGym; an element
-keeps its id for the episode, and no id is given twice.
+An element's id is its place among all elements of the document at the time it was first seen ("0" is <html>), as in BrowserGym; the parts
+of an SVG, which have none there, count for themselves ("g0"). An element keeps its id for the episode, and no id is given twice.
 """
 
 from __future__ import annotations
@@ -60,10 +60,32 @@ class Dom:
         return next((e for e in self.elements if e.id == element_id), None)
 
 
-def read_dom(snapshot: Json, frame: str, ids: dict[int, str], skip: frozenset[str] = frozenset()) -> Dom:
-    """The document of ``frame`` in a DOMSnapshot; new elements get the next ids, which are put into ``ids`` (by node number).
+class Ids:
+    """The ids of one episode's elements, by the browser's node numbers."""
 
-    Elements whose HTML id is in ``skip``, and all below them, are left out and take no number.
+    def __init__(self) -> None:
+        self._of_node: dict[int, str] = {}
+        self._node: dict[str, int] = {}
+        self._graphics = 0
+
+    def of(self, node: int, *, graphic: bool = False) -> str:
+        """The id of a node; the next one for a new node."""
+        known = self._of_node.get(node)
+        if known is not None:
+            return known
+        number = f"g{self._graphics}" if graphic else str(len(self._node) - self._graphics)
+        self._graphics += graphic
+        self._of_node[node], self._node[number] = number, node
+        return number
+
+    def node(self, element_id: str) -> int | None:
+        return self._node.get(element_id)
+
+
+def read_dom(snapshot: Json, frame: str, ids: Ids, skip: frozenset[str] = frozenset()) -> Dom:
+    """The document of ``frame`` in a DOMSnapshot; new elements get the next of ``ids``.
+
+    Elements whose HTML id is in ``skip`` are left out and all below them, which take no number; they themselves do.
     """
     strings: list[str] = snapshot["strings"]
     for document in snapshot["documents"]:
@@ -73,7 +95,7 @@ def read_dom(snapshot: Json, frame: str, ids: dict[int, str], skip: frozenset[st
 
 
 class _Reader:
-    def __init__(self, document: Json, strings: list[str], ids: dict[int, str], skip: frozenset[str]) -> None:
+    def __init__(self, document: Json, strings: list[str], ids: Ids, skip: frozenset[str]) -> None:
         self.document, self.nodes, self.strings = document, document["nodes"], strings
         self.ids, self.skip = ids, skip
         self.elements, self.parents = list[Element](), list[int]()
@@ -122,6 +144,9 @@ class _Reader:
         pairs: list[int] = self.nodes["attributes"][index]
         # An attribute without a value has the index -1.
         attributes = {self.strings[k]: self.strings[v] if v >= 0 else "" for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
+        node: int = self.nodes["backendNodeId"][index]
+        if attributes.get("id") in self.skip:
+            self.ids.of(node)
         if tag.startswith("::") or attributes.get("id") in self.skip:
             return False
         if state := _STATE.get(tag):
@@ -129,9 +154,9 @@ class _Reader:
             attributes.pop(state, None)
             if index in self.chosen:
                 attributes[state] = ""
-        node: int = self.nodes["backendNodeId"][index]
         self.place[index] = len(self.elements)
-        number = self.ids.setdefault(node, str(len(self.ids)))
+        graphic = parent >= 0 and (self.elements[parent].tag == "svg" or self.elements[parent].id.startswith("g"))
+        number = self.ids.of(node, graphic=graphic and self.elements[parent].tag != "foreignobject")
         box, value = self.boxes.get(index), self.values.get(index, "")
         background, cursor = self.styles.get(index, ("", ""))
         self.elements.append(Element(number, node, tag, attributes, box, index in self.clickable, value, background, cursor))

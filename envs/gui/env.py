@@ -34,12 +34,12 @@ class GuiEnv(Env):
     screenshot with the ids of elements drawn on it); ``syntax``, how actions are written: "browsergym" (Python calls, of BrowserGym's
     groups ``subsets``), "miniwob" (JSON), "uitars"; ``size`` (width, height) in CSS pixels and ``scale``, device pixels for each;
     ``multi``: several actions in a message; ``boxes``: the accessibility tree says where elements are; ``settle``: the longest wait, in
-    seconds, for a page to be quiet; ``weights`` of the turn reward components (empty: turns are not scored); ``window``: a visible
-    browser; ``max_turns``.
+    seconds, for a page to be quiet; ``weights`` of the turn reward components (empty: turns are not scored); ``instructions``: the system
+    message, in place of one that lists the actions; ``window``: a visible browser; ``max_turns``.
 
     Turn measures: ``pointer_x``, ``pointer_y``, where the mouse went last, in pixels of the screenshot, and ``pointer_from_x``,
-    ``pointer_from_y``, where a drag began; the report draws them on the screenshot. Subclasses implement ``document`` and ``verdict``, and may ``goal``, ``scored``. Raises ``ValueError`` for what is unknown here, ``MissingBrowser`` at the first
-    ``reset``.
+    ``pointer_from_y``, where a drag began; the report draws them on the screenshot. Subclasses implement ``document`` and ``verdict``,
+    and may ``goal``, ``scored``. Raises ``ValueError`` for what is unknown here, ``MissingBrowser`` at the first ``reset``.
     """
 
     waits = True
@@ -67,10 +67,12 @@ class GuiEnv(Env):
         boxes: bool = False,
         settle: float = 1.0,
         weights: Mapping[str, float] | None = None,
+        instructions: str | None = None,
         window: bool = False,
         max_turns: int = 10,
     ) -> None:
         super().__init__(tasks, max_turns=max_turns)
+        self.instructions = instructions
         self.observation = (observation,) if isinstance(observation, str) else tuple(observation)
         unknown = [name for name in self.observation if name not in OBSERVATIONS]
         if unknown or not self.observation:
@@ -133,7 +135,8 @@ class GuiEnv(Env):
             self._state = self._tab.evaluate(self.probe)
         except PageFault as fault:
             raise EnvFault(f"the page of task {task.id!r} did not start: {fault}") from fault
-        system = Message(role="system", content=f"{self.purpose}\n\n{self._syntax.instructions()}")
+        said = f"{self.purpose}\n\n{self._syntax.instructions()}" if self.instructions is None else self.instructions
+        system = Message(role="system", content=said)
         return (system, self._shown(f"Goal: {self._goal}"))
 
     def act(self, action: Message) -> TurnResult:
@@ -167,7 +170,12 @@ class GuiEnv(Env):
         measures = _pointer(page.pressed, page.pointed, self.scale)
         if outcome is not None:
             stop = self.stop_reason(outcome, actions)
-            return TurnResult(**rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
+            last: Observation = ()
+            if self._sees:
+                # Judges of screens need the one that the last action led to.
+                self._view = self._look()
+                last = (self._shown(""),)
+            return TurnResult(observation=last, **rewards, action_valid=not problem, measures=measures, outcome=outcome, stop=stop)
         self._view = self._look()
         seen = self._shown(f"The action was not done. {problem}" if problem else "")
         return TurnResult(observation=(seen,), **rewards, action_valid=not problem, measures=measures)
@@ -224,6 +232,18 @@ class GuiEnv(Env):
         return Outcome(score=0.0)
 
     @property
+    def syntax(self) -> ActionSyntax:
+        """How actions are written in the episode under way."""
+        return self._syntax
+
+    def read(self, text: str) -> tuple[Action, ...]:
+        """The actions of a text. Raises ``ValueError`` for one that cannot be read."""
+        parsed = self._syntax.parse(text)
+        if parsed.problem:
+            raise ValueError(f"{text!r} is no action: {parsed.problem}")
+        return parsed.actions
+
+    @property
     def view(self) -> View:
         """The page as it was last seen."""
         if self._view is None:
@@ -245,7 +265,12 @@ class GuiEnv(Env):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy opens a page of its own with its first reset.
-        return {**self.__dict__, "_tab": None, "_view": None, "_state": None, "done": True}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_tab", "_view", "_state", "_syntax")} | {"done": True}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._tab = self._view = self._state = None
+        self._syntax = self._new_syntax(())
 
     def use_browser(self, **changes: Any) -> None:
         """Change options of the browser, such as ``executable`` or ``network``, from the next page on."""

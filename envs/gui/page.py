@@ -22,6 +22,7 @@ from typing import Any
 
 from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
+from .dom import Ids
 from .site import file_path, inline, media_type
 
 HOST = "http://page.test"
@@ -92,8 +93,7 @@ class Page:
         self.accept_dialogs = False
         self.frame = ""
         self.worlds: dict[str, dict[str, int]] = {}
-        self.ids: dict[int, str] = {}
-        """Element ids of this episode by the browser's node number, in the order in which they were first seen."""
+        self.ids = Ids()
         self.mouse = (0.0, 0.0)
         self.pointed: tuple[float, float] | None = None
         self.pressed: tuple[float, float] | None = None
@@ -239,7 +239,7 @@ class Page:
         self._origin = ""
         self._moving = False
         self.notes.take()
-        self.ids = {}
+        self.ids = Ids()
         self.frame = ""
         self.worlds = {}
         limit = self.timeout if seconds is None else seconds

@@ -106,7 +106,7 @@ async def _element_action(page: Page, action: a.ElementAction) -> None:
 
 async def _ask(page: Page, element: str, function: str, *arguments: object) -> Mapping[str, Any]:
     """What ``js/isolated.js`` says about the element; its problem fails the action."""
-    node = next((node for node, number in page.ids.items() if number == element), None)
+    node = page.ids.node(element)
     if node is None:
         raise _Failed(f"There is no element {shown(element)} on the page; use an id in [brackets] of the last observation.")
     try:

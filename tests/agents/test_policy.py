@@ -168,6 +168,21 @@ def test_greedy_takes_the_best_token(model, tokenizer):
     assert out.ids[0] == int(full_logprobs(model, [5, 6, 7])[-1].argmax())
 
 
+def test_an_error_in_the_model_reaches_everyone_who_waits(model, tokenizer):
+    agent = PolicyAgent(model, tokenizer, max_new_tokens=4)
+
+    def fail(**_):
+        raise RuntimeError("out of memory")
+
+    agent.decoder._trunk = fail
+
+    async def main():
+        talks = (talk(agent, *spec) for spec in SPECS[:2])
+        return await asyncio.wait_for(asyncio.gather(*talks, return_exceptions=True), timeout=20)
+
+    assert [str(e) for e in asyncio.run(main())] == ["out of memory"] * 2
+
+
 def test_a_tokenizer_without_a_template_is_refused():
     tokenizer = build_tokenizer(TEXTS, vocab_size=300)
     tokenizer.chat_template = None

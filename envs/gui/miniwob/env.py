@@ -43,8 +43,9 @@ _START = """(async () => {{
     core.clearTimer();
   }};
   core.startEpisodeReal();
-  for (const id of ['reward-display', 'click-canvas']) document.getElementById(id).style.display = 'none';
+  core.clearTimer();
   document.body.removeEventListener('click', core.canvasDrawClick);
+  for (const id of ['reward-display', 'click-canvas', 'sync-task-cover']) document.getElementById(id)?.remove();
   const end = Date.now() + 5000;
   while (!WOB_TASK_READY && Date.now() < end) await new Promise((next) => setTimeout(next, 5));
   if (!WOB_TASK_READY) throw new Error('the task is not ready after 5 s');
@@ -84,7 +85,7 @@ class MiniWoB(GuiEnv):
 
     components = COMPONENTS
     default_subsets = ("bid", "coord")
-    skip = frozenset({"query", "reward-display", "click-canvas", "sync-task-cover"})
+    skip = frozenset({"query"})  # it says the goal, which the agent is given already
     probe = "[WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, WOB_REWARD_REASON || '', WOB_REWARD_GLOBAL]"
 
     def __init__(
