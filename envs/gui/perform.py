@@ -14,7 +14,7 @@ from .keys import split_keys
 from .page import Page
 
 _DRAG_STEPS = 6
-_HOVER_TRIES = 50
+_HOVER_TRIES = 25
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4}
 _FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
