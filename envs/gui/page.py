@@ -14,7 +14,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -23,12 +23,12 @@ from typing import Any
 from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
 from .dom import Ids
+from .notes import Notes
 from .site import file_path, inline, media_type
 
 HOST = "http://page.test"
 _SANDBOX = "allow-scripts allow-forms allow-modals"
 _WORLD = "turnwise"
-_MOST_NOTES = 5
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
 
@@ -62,25 +62,6 @@ class Document:
     start: str = "null"
     key: str = ""
     inlined: bool = True
-
-
-@dataclass(slots=True)
-class Notes:
-    """What happened in the page that an agent should be told: dialogs, refused windows, blocked addresses."""
-
-    texts: list[str] = field(default_factory=list[str])
-    left_out: int = 0
-
-    def add(self, text: str) -> None:
-        if len(self.texts) < _MOST_NOTES:
-            self.texts.append(text)
-        else:
-            self.left_out += 1
-
-    def take(self) -> tuple[str, ...]:
-        texts = [*self.texts, *([f"{self.left_out} further events"] if self.left_out else [])]
-        self.texts, self.left_out = [], 0
-        return tuple(texts)
 
 
 class Page:
@@ -199,26 +180,24 @@ class Page:
         params: Json = {"expression": expression, "returnByValue": True, "awaitPromise": True, "contextId": context}
         return await self._value(self.send("Runtime.evaluate", params), seconds)
 
-    async def call(self, node: int, function: str, *arguments: Any) -> Any:
-        """``turnwise.function(element, ...arguments)`` in the isolated world for the element with that backend node number.
-
-        Raises ``CdpError`` when there is no such node any more.
-        """
+    async def element(self, node: int) -> str:
+        """A handle on the element with that backend node number, for ``call``. Raises ``CdpError`` when there is none any more."""
         context = self.worlds.get(self.frame, {}).get(_WORLD)
         if context is None:
             raise PageFault("the episode's document is gone")
-        resolved = await self.bounded(
-            self.send("DOM.resolveNode", {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"})
-        )
+        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})  # the handles of the action before
+        params: Json = {"backendNodeId": node, "executionContextId": context, "objectGroup": "turnwise"}
+        return (await self.bounded(self.send("DOM.resolveNode", params)))["object"]["objectId"]
+
+    async def call(self, handle: str, function: str, *arguments: Any) -> Any:
+        """``turnwise.function(element, ...arguments)`` in the isolated world (js/isolated.js)."""
         params: Json = {
             "functionDeclaration": f"function(...given) {{ return turnwise.{function}(this, ...given); }}",
-            "objectId": resolved["object"]["objectId"],
+            "objectId": handle,
             "arguments": [{"value": value} for value in arguments],
             "returnByValue": True,
         }
-        value = await self._value(self.send("Runtime.callFunctionOn", params), None)
-        self.send("Runtime.releaseObjectGroup", {"objectGroup": "turnwise"})
-        return value
+        return await self._value(self.send("Runtime.callFunctionOn", params), None)
 
     async def _value(self, command: asyncio.Future[Json], seconds: float | None) -> Any:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from . import actions as a
@@ -67,13 +68,14 @@ async def _do(page: Page, action: Action) -> None:
 async def _element_action(page: Page, action: a.ElementAction) -> None:
     match action:
         case a.Click(id=element, button=button, modifiers=modifiers, count=count):
-            where = await _ask(page, element, "click")
+            target = await _element(page, element)
+            where = await target.ask("click")
             if where.get("tag") == "SELECT":
                 # Its list is a window of the system, which no page and no screenshot shows.
-                await _ask(page, element, "focus")
+                await target.ask("focus")
                 return
             await _move(page, where["x"], where["y"])
-            where = await _hovered(page, element) or where
+            where = await _hovered(target) or where
             await _click(page, where["x"], where["y"], button, count, modifiers)
         case a.Hover(id=element):
             where = await _ask(page, element, "point", True)
@@ -104,28 +106,49 @@ async def _element_action(page: Page, action: a.ElementAction) -> None:
             raise _Failed("There are no files to upload here.")
 
 
-async def _ask(page: Page, element: str, function: str, *arguments: object) -> Mapping[str, Any]:
-    """What ``js/isolated.js`` says about the element; its problem fails the action."""
+@dataclass(frozen=True, slots=True)
+class _Element:
+    page: Page
+    id: str
+    handle: str
+
+    async def ask(self, function: str, *arguments: object) -> Mapping[str, Any]:
+        """What ``js/isolated.js`` says about the element; its problem fails the action."""
+        try:
+            said = cast("Mapping[str, Any] | None", await self.page.call(self.handle, function, *arguments)) or {}
+        except CdpError as error:
+            raise _gone(self.id) from error
+        if problem := said.get("problem"):
+            raise _Failed(f"Element [{self.id}] {problem}.")
+        return said
+
+
+async def _element(page: Page, element: str) -> _Element:
     node = page.ids.node(element)
     if node is None:
         raise _Failed(f"There is no element {shown(element)} on the page; use an id in [brackets] of the last observation.")
     try:
-        said = cast("Mapping[str, Any] | None", await page.call(node, function, *arguments)) or {}
+        return _Element(page, element, await page.element(node))
     except CdpError as error:
-        raise _Failed(f"Element [{element}] is no longer on the page.") from error
-    if problem := said.get("problem"):
-        raise _Failed(f"Element [{element}] {problem}.")
-    return said
+        raise _gone(element) from error
 
 
-async def _hovered(page: Page, element: str) -> Mapping[str, Any] | None:
+def _gone(element: str) -> _Failed:
+    return _Failed(f"Element [{element}] is no longer on the page.")
+
+
+async def _ask(page: Page, element: str, function: str, *arguments: object) -> Mapping[str, Any]:
+    return await (await _element(page, element)).ask(function, *arguments)
+
+
+async def _hovered(target: _Element) -> Mapping[str, Any] | None:
     """Where to click the element now that the mouse is over it; None when it stays out of reach.
 
     What a page shows under the mouse may take a moment to load; until then a picture has no area and a click would miss it.
     """
     for _ in range(_HOVER_TRIES):
         try:
-            return await _ask(page, element, "click")
+            return await target.ask("click")
         except _Failed:
             await asyncio.sleep(0.02)
     return None
@@ -209,7 +232,7 @@ async def _move(page: Page, x: float, y: float) -> None:
 
 
 async def _click(page: Page, x: float, y: float, button: str, count: int, modifiers: tuple[str, ...]) -> None:
-    events = [_event(page, "mouseMoved", x, y, modifiers=modifiers)]
+    events = [_event(page, "mouseMoved", x, y, modifiers=modifiers)] if page.mouse != (x, y) else list[Json]()
     for number in range(1, count + 1):
         page.held_buttons.add(button)
         events.append(_event(page, "mousePressed", x, y, button, number, modifiers))
