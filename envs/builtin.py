@@ -20,6 +20,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/SWE-v0", "turnwise.envs.swe.env:SWE", "turnwise.envs.swe.env:MANIFEST"),
     ("turnwise/WebTasks-v0", "turnwise.envs.gui.web.env:WebTasks", "turnwise.envs.gui.web.env:MANIFEST"),
     ("turnwise/MiniWoB-v0", "turnwise.envs.gui.miniwob.env:MiniWoB", "turnwise.envs.gui.miniwob.env:MANIFEST"),
+    ("turnwise/Ground-v0", "turnwise.envs.gui.ground.env:Ground", "turnwise.envs.gui.ground.env:MANIFEST"),
     ("turnwise/ExpertStep-v0", "turnwise.envs.gui.step:ExpertStep", "turnwise.envs.gui.step:MANIFEST"),
     ("turnwise/Search-v0", "turnwise.envs.search.env:Search", "turnwise.envs.search.env:MANIFEST"),
     ("turnwise/Memory-v0", "turnwise.envs.memory.env:Memory", "turnwise.envs.memory.env:MANIFEST"),

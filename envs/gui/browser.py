@@ -193,6 +193,10 @@ class Tab:
                 self._page.fault = self._page.fault or str(fault)
             raise
 
+    def resize(self, size: tuple[int, int], scale: float) -> None:
+        """Another ``size`` and ``scale``, from the next ``load`` on."""
+        self.size, self.scale = size, scale
+
     def load(self, document: Document, *, accept_dialogs: bool = False, seconds: float | None = None) -> Any:
         """Show ``document`` and give the value of its ``start``; at most ``seconds`` for loading."""
         return self._run(self._load(document, accept_dialogs, seconds), seconds)
@@ -209,6 +213,7 @@ class Tab:
             except CdpError as error:
                 raise PageFault(str(error)) from error
         page = self._page
+        await page.resize(self.size, self.scale)
         page.accept_dialogs = accept_dialogs
         self.browser.counters.loads += 1
         return await page.load(document, seconds=seconds)

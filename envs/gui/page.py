@@ -119,7 +119,6 @@ class Page:
         self.session = attached["sessionId"]
         self._host_frame = self._target  # a page's main frame has its target's id
         connection.listen(self.session, self._event)
-        metrics = {"width": width, "height": height, "deviceScaleFactor": self.scale, "mobile": False}
         self._network = network
         await self.all(
             self.send("Page.enable"),
@@ -129,13 +128,21 @@ class Page:
             self.send("Inspector.enable"),
             self.send("Fetch.enable", {"patterns": [{"urlPattern": "http://*"}, {"urlPattern": "https://*"}]}),
             self.send("Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": self._context}),
-            self.send("Emulation.setDeviceMetricsOverride", metrics),
+            self.send("Emulation.setDeviceMetricsOverride", self._metrics()),
             self.send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
             self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("main.js")}),
             self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("isolated.js"), "worldName": _WORLD}),
         )
         await self.bounded(self.send("Page.navigate", {"url": f"{HOST}/"}))
         await self.all(self.send("Runtime.evaluate", {"expression": "window.documents = new Map(); 1", "returnByValue": True}))
+
+    def _metrics(self) -> Json:
+        return {"width": self.size[0], "height": self.size[1], "deviceScaleFactor": self.scale, "mobile": False}
+
+    async def resize(self, size: tuple[int, int], scale: float) -> None:
+        if (size, scale) != (self.size, self.scale):
+            self.size, self.scale = size, scale
+            await self.bounded(self.send("Emulation.setDeviceMetricsOverride", self._metrics()))
 
     async def close(self) -> None:
         """Give everything back to the browser. Never raises: a page that is gone is closed."""
