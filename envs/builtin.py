@@ -18,6 +18,7 @@ BUILTIN: tuple[tuple[str, str, str], ...] = (
     ("turnwise/Recommend-v0", "turnwise.envs.users.recommend:Recommend", "turnwise.envs.users.recommend:MANIFEST"),
     ("turnwise/Code-v0", "turnwise.envs.code.env:Code", "turnwise.envs.code.env:MANIFEST"),
     ("turnwise/SWE-v0", "turnwise.envs.swe.env:SWE", "turnwise.envs.swe.env:MANIFEST"),
+    ("turnwise/WebTasks-v0", "turnwise.envs.gui.web.env:WebTasks", "turnwise.envs.gui.web.env:MANIFEST"),
     ("turnwise/MiniWoB-v0", "turnwise.envs.gui.miniwob.env:MiniWoB", "turnwise.envs.gui.miniwob.env:MANIFEST"),
     ("turnwise/Ground-v0", "turnwise.envs.gui.ground.env:Ground", "turnwise.envs.gui.ground.env:MANIFEST"),
     ("turnwise/ExpertStep-v0", "turnwise.envs.gui.step:ExpertStep", "turnwise.envs.gui.step:MANIFEST"),

@@ -35,9 +35,9 @@ def axtree_text(nodes: Sequence[Json], dom: Dom, *, boxes: bool = False) -> str:
     """The tree as text; ``boxes``: with x, y of every element's centre.
 
     Nodes without a name that do nothing are passed over. An element that can be clicked, focused or dragged but has no name is described
-    by its title, HTML id, classes and colour; handles for dragging, paragraphs and the items of a list that can be dragged by their place. Coloured boxes with nothing in them are
-    counted where equal ones follow each other. Shapes of an SVG, which have no place in the accessibility tree, are listed with colour
-    and geometry.
+    by its title, HTML id, classes and colour. Handles for dragging, paragraphs and the items of a list that listens to the mouse say where
+    they are. Coloured boxes with nothing in them are counted where equal ones follow each other. Shapes of an SVG, which have no place in
+    the accessibility tree, are listed with colour and geometry.
     """
     by_id = {node["nodeId"]: node for node in nodes}
     lines = list[str]()

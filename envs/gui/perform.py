@@ -15,7 +15,7 @@ from .keys import split_keys
 from .page import Page
 
 _DRAG_STEPS = 6
-_HOVER_TRIES = 15
+_HOVER_TRIES = 25
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4}
 _FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
@@ -223,6 +223,11 @@ async def _send_all(page: Page, *events: Json) -> None:
 
 
 async def _move(page: Page, x: float, y: float) -> None:
+    """Move the mouse, with a first small step: menus that open under a resting mouse tell by it what was not meant."""
+    from_x, from_y = page.mouse
+    first = (from_x + max(-1.0, min(1.0, x - from_x)), from_y + max(-1.0, min(1.0, y - from_y)))
+    if first != (x, y):
+        await _send_all(page, _event(page, "mouseMoved", *first))  # movements that are sent together become one
     await _send_all(page, _event(page, "mouseMoved", x, y))
 
 

@@ -10,7 +10,7 @@ from ....records import Observation, Task
 from ...base import Rng
 from . import experts_clicks, experts_dates, experts_drawing, experts_forms, experts_mail, experts_menus, experts_text
 from .plans import PLANS, Plan, wait
-from .reading import Lost, read_page
+from .reading import read_page
 
 SOLVED: tuple[str, ...] = tuple(sorted(PLANS))
 """The task types that it has a plan for."""
@@ -18,7 +18,7 @@ GROUPS = (experts_clicks, experts_dates, experts_drawing, experts_forms, experts
 
 
 class Expert:
-    """Follows the plan of the task's type; without one, or when the plan is lost, it waits."""
+    """Follows the plan of the task's type, again from the start when it is lost or changes nothing; without a plan it waits."""
 
     def __init__(self) -> None:
         self._kind = ""
@@ -31,12 +31,15 @@ class Expert:
 
     def act(self, observation: Observation) -> str:
         page = read_page(observation[-1].text if observation else "", self._goal)
-        try:
-            if not self._goal:
-                self._goal = page.goal
-                self._plan = PLANS[self._kind](page) if self._kind in PLANS else None
-                return next(self._plan) if self._plan is not None else wait(100)
-            return self._plan.send(page) if self._plan is not None else wait(100)
-        except (Lost, StopIteration):
-            self._plan = None
-            return wait(100)
+        self._goal = page.goal
+        for _ in range(2):
+            try:
+                if self._plan is not None:
+                    return self._plan.send(page)
+                if self._kind in PLANS:
+                    self._plan = PLANS[self._kind](page)
+                    return next(self._plan)
+            except (LookupError, ValueError, StopIteration):
+                # The page is not as the plan takes it to be, or goes on after its last step: once more from the start.
+                self._plan = None
+        return wait(100)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Generator
 
-from .plans import Plan, click, drag_points, fill, point, said, solves, submit
+from .plans import Plan, click, drag_points, fill, first, point, press, said, solves, submit, wait
 from .reading import Lost, Node, Page
 
 _KINDS = {"rect": "rectangle", "circle": "circle", "polygon": "triangle"}
@@ -84,7 +84,7 @@ def click_ascending(page: Page) -> Plan:
 @solves("drag-circle", "drag-single-shape")
 def drag_aside(page: Page) -> Plan:
     (way,) = said(r"(left|right|up|down)", page.goal)
-    x, y = next(node for node in shapes(page) if node.role in SHAPES).place
+    x, y = first(node for node in shapes(page) if node.role in SHAPES).place
     dx, dy = {"left": (-20, 0), "right": (20, 0), "up": (0, -20), "down": (0, 20)}[way]
     page = yield drag_points((x, y), (x + dx, y + dy))
     yield submit(page)
@@ -243,7 +243,8 @@ def draw_line(page: Page) -> Plan:
     (way,) = said(r"Draw a (vertical|horizontal)", page.goal)
     x, y = page.find("circle").place
     x, y = x - 3, y - 3
-    ends = ((x, y - 30), (x, y + 30)) if way == "vertical" else ((x - 30, y), (x + 30, y))
+    half = min(30, y - TOP - 5) if way == "vertical" else min(30, x - 5)
+    ends = ((x, y - half), (x, y + half)) if way == "vertical" else ((x - half, y), (x + half, y))
     page = yield drag_points(*ends)
     yield submit(page)
 
@@ -269,3 +270,40 @@ def count_blocks(page: Page) -> Plan:
     blocks = sum(node.count for node in page.all(said="addition-block"))
     page = yield fill(page.find("textbox"), str(blocks))
     yield submit(page)
+
+
+# ---- the cube --------------------------------------------------------------------------------------------------------
+
+_START = (42.0, 136.0)
+"""Degrees by which the cube is turned at first."""
+_SIDES = {"1": (42, 264), "2": (177, 175), "3": (86, 175), "4": (358, 175), "5": (269, 175), "6": (42, 88)}
+"""Degrees at which each side faces the user."""
+
+
+def turned(pixels: int) -> float:
+    """Degrees that the cube turns while the mouse is held after one movement: a fifth of it at once, then less and less, down to one."""
+    speed, total = 0.2 * pixels, 0.0
+    while abs(speed) > 1:
+        total += speed
+        speed *= 0.83
+    return total
+
+
+def _pixels(degrees: float) -> int:
+    return min(range(-150, 151), key=lambda pixels: abs(turned(pixels) - degrees))
+
+
+@solves("drag-cube")
+def turn_cube(page: Page) -> Plan:
+    (side,) = said(r'that "(\d)" is', page.goal)
+    across, up = (math.remainder(to - start, 360) for to, start in zip(_SIDES[side], _START, strict=True))
+    dx, dy = -_pixels(across), -_pixels(up)
+    x, y = 80 - dx / 2, 125 - dy / 2
+    # The cube moves with the mouse wherever that is, so it is let come to rest before the button is pressed and before it is released.
+    page = yield point("mouse_move", x, y)
+    page = yield wait(200)
+    page = yield point("mouse_down", x, y)
+    page = yield point("mouse_move", x + dx, y + dy)
+    page = yield wait(900)
+    page = yield point("mouse_up", x + dx, y + dy)
+    yield press(page.button("Submit"), "Enter")

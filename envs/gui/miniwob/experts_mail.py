@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 
-from .plans import Plan, click, fill, quoted, said, solves, submit
+from .plans import Plan, click, fill, first, quoted, said, solves, submit
 from .reading import Lost, Node, Page
 
 _MAIL = r"(?:e-?mail|message|mail|information|forward)s?"
@@ -65,13 +65,13 @@ def _action(page: Page, word: str) -> Node:
 @solves("email-inbox", "email-inbox-delete", "email-inbox-forward", "email-inbox-important", "email-inbox-noscroll")
 @solves("email-inbox-reply", "email-inbox-star-reply")
 def read_mail(page: Page) -> Plan:
-    (sender,) = said(r"email by (\w+) and", page.goal)
+    (sender,) = said(r"email by (\S+) and", page.goal)
     if "trash icon" in page.goal:
         yield click(_icon(page, sender, "trash"))
     elif "star icon" in page.goal:
         yield click(_icon(page, sender, "star"))
     elif "forward" in page.goal:
-        yield from _forward(page, sender, said(r"to (\w+)\.$", page.goal)[0])
+        yield from _forward(page, sender, said(r"to (\S+)\.$", page.goal)[0])
     else:
         yield from _reply(page, sender, said(r'text "(.*)"', page.goal)[0])
 
@@ -173,7 +173,7 @@ def look_up_contact(page: Page) -> Plan:
     name, what = said(r"Find (.*) in the contact book and click on their (phone|email|address)", page.goal)
     page = yield from _turn_to(page, name)
     label = page.find("StaticText", {"phone": "Phone:", "email": "Email:", "address": "Address:"}[what])
-    yield click(next(node for node in page.after(label) if node.role == "link"))
+    yield click(first(node for node in page.after(label) if node.role == "link"))
 
 
 @solves("search-engine")

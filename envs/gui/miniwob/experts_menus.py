@@ -7,7 +7,7 @@ import math
 import re
 from functools import lru_cache
 
-from .plans import Plan, click, fill, hover, point, quoted, said, solves, submit, wait
+from .plans import Plan, click, fill, first, hover, point, quoted, said, solves, submit, wait
 from .reading import Lost, Node, Page
 
 
@@ -50,7 +50,7 @@ def navigate_tree(page: Page) -> Plan:
         if not closed:
             raise Lost(f"no folder holds {name}")
         opened.add(closed[0].id)
-        page = yield click(next(node for node in page.inside(closed[0]) if node.has("folder")))
+        page = yield click(first(node for node in page.inside(closed[0]) if node.has("folder")))
     yield click(page.holder(name))
 
 
@@ -65,13 +65,13 @@ def order_food(page: Page) -> Plan:
         wanted = [node.name for node in page.all("StaticText") if len(node.name) > 1 and node.name in listed.split(", ")]
     for name in wanted:
         dish = page.find("StaticText", name)
-        page = yield click(next(node for node in page.after(dish) if node.has("add")))
+        page = yield click(first(node for node in page.after(dish) if node.has("add")))
     yield click(page.button("Order!"))
 
 
 def _dish_of(page: Page, kind: str) -> str:
     image = page.find("image", kind)
-    return next(node.name for node in reversed(page.nodes[: image.index]) if node.role == "StaticText")
+    return first(node for node in reversed(page.nodes[: image.index]) if node.role == "StaticText").name
 
 
 # ---- guessing --------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ _RANDOM = 0.55
 def play_tic_tac_toe(page: Page) -> Plan:
     while True:
         board = "".join(_mark(page.find(said=f"ttt-{place}")) for place in range(9))
-        best = max((p for p in range(9) if board[p] == " "), key=lambda p: _value(_put(board, p, "x"), yours=False))
+        best = max((p for p in range(9) if board[p] == " "), key=lambda p: chance_to_win(_put(board, p, "x"), yours=False))
         page = yield click(page.find(said=f"ttt-{best}"))
 
 
@@ -175,7 +175,7 @@ def _put(board: str, place: int, mark: str) -> str:
 
 
 @lru_cache(maxsize=20_000)
-def _value(board: str, *, yours: bool) -> float:
+def chance_to_win(board: str, *, yours: bool) -> float:
     """The chance to win from ``board``."""
     for line in LINES:
         marks = {board[place] for place in line}
@@ -185,11 +185,11 @@ def _value(board: str, *, yours: bool) -> float:
     if not free:
         return 0.0
     if yours:
-        return max(_value(_put(board, place, "x"), yours=False) for place in free)
-    chances = [_value(_put(board, place, "o"), yours=True) for place in free]
+        return max(chance_to_win(_put(board, place, "x"), yours=False) for place in free)
+    chances = [chance_to_win(_put(board, place, "o"), yours=True) for place in free]
     mean = sum(chances) / len(chances)
     forced = _completes(board, "o") or _completes(board, "x")
-    aimed = sum(_value(_put(board, place, "o"), yours=True) for place in forced) / len(forced) if forced else mean
+    aimed = sum(chance_to_win(_put(board, place, "o"), yours=True) for place in forced) / len(forced) if forced else mean
     return _RANDOM * mean + (1 - _RANDOM) * aimed
 
 

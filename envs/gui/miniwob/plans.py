@@ -10,7 +10,7 @@ A plan is a generator that is given the first page, yields one call at a time an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeAlias
 
 from .reading import Lost, Node, Page
@@ -37,6 +37,13 @@ def said(pattern: str, goal: str) -> tuple[str, ...]:
     if found is None:
         raise Lost(f"the goal {goal!r} does not read like {pattern!r}")
     return tuple(part or "" for part in found.groups())
+
+
+def first(nodes: Iterable[Node]) -> Node:
+    """The first of ``nodes``. Raises ``Lost`` when there is none."""
+    for node in nodes:
+        return node
+    raise Lost("nothing of the kind is on the page")
 
 
 def quoted(goal: str) -> list[str]:

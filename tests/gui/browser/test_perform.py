@@ -323,3 +323,26 @@ def test_windows_and_downloads_are_refused(show: Show) -> None:
     assert tab.perform(a.Click(id_of(tab, "a"))) == ""
     assert tab.perform(a.Click(id_of(tab, "a", 1))) == ""
     assert "button 'w'" in tab.look().axtree
+
+
+def test_what_changes_under_the_mouse_is_clicked_once_it_is_there(show: Show) -> None:
+    """A picture that is shown while the mouse is over it has no area until it has loaded."""
+    tab = show(
+        "<style>#b{display:block;width:40px;height:40px}</style><span id=b></span><p id=p>no</p><script>"
+        "b.onclick = () => { p.textContent = 'clicked'; };"
+        "b.onmouseover = () => { b.style.width = '0'; setTimeout(() => { b.style.width = '40px'; }, 80); };</script>"
+    )
+    assert tab.perform(a.Click(id_of(tab, "span"))) == ""
+    assert "'clicked'" in tab.look().axtree
+
+
+def test_the_mouse_leaves_with_a_small_step(show: Show) -> None:
+    """Menus that open under a resting mouse tell by it that what lies there was not meant."""
+    tab = show(
+        "<button style='position:absolute;left:200px;top:200px;width:40px;height:40px'>b</button>"
+        "<script>window.seen = []; onmousemove = (e) => seen.push([e.clientX, e.clientY]);</script>"
+    )
+    assert tab.perform(a.MouseMove(100.0, 100.0)) == ""
+    tab.evaluate("seen = []")
+    assert tab.perform(a.Hover(id_of(tab, "button"))) == ""
+    assert tab.evaluate("seen") == [[101, 101], [220, 220]]

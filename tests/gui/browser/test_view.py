@@ -161,3 +161,53 @@ def test_marks_name_what_can_be_acted_on(tab: Tab) -> None:
     drawn = draw_marks(view)
     assert drawn != view.screenshot
     assert drawn[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_elements_without_a_name_say_what_a_person_sees(show: Show) -> None:
+    tab = show(
+        "<style>i, b {display:inline-block;width:12px;height:12px}</style>"
+        "<i class=red style='background:red' onclick=1></i><i style='background:#00f' onclick=1></i>"
+        "<span tabindex=0 class=handle>&nbsp;</span><textarea>x</textarea><button style='background:lime'></button>"
+        "<p><b class=block style='background:#7fb0ff'></b><b class=block style='background:#7fb0ff'></b>"
+        "<b class=block style='background:#7fb0ff'></b></p>"
+    )
+    assert [line.strip() for line in tab.look().axtree.splitlines()[1:]] == [
+        "[5] generic (red), clickable, #ff0000",
+        "[6] generic, clickable, #0000ff",
+        "[7] generic (handle), focusable",
+        "[8] textbox, value='x', multiline",
+        "[9] button, #00ff00",
+        "3 x generic (block), #7fb0ff",
+    ]
+
+
+def test_what_can_be_dragged_says_where_it_is(show: Show) -> None:
+    tab = show(
+        "<style>ul,li{margin:0;padding:0;height:20px;list-style:none} div{position:absolute}</style>"
+        "<ul onmousedown=1><li>one<li>two</ul><ol><li>three</ol>"
+        "<div style='left:100px;top:100px;width:16px;height:16px;cursor:se-resize'></div>"
+        "<div style='left:200px;top:100px;width:16px;height:16px;cursor:nw-resize'></div>"
+    )
+    assert [line.strip() for line in tab.look().axtree.splitlines()[1:]] == [
+        "[5] list",
+        "[6] listitem 'one', at (200, 18) size 384x20",
+        "[7] listitem 'two', at (200, 38) size 384x20",
+        "[9] listitem 'three'",
+        "[10] generic, se-resize at (108, 108) size 16x16",
+    ]
+
+
+def test_the_middle_of_a_long_text_is_left_out(show: Show) -> None:
+    tab = show("<textarea></textarea>")
+    assert tab.perform(a.Fill(id_of(tab, "textarea"), "a" * 600 + "end")) == ""
+    assert f"value='{'a' * 340}... (603 characters) ...{'a' * 57}end'" in tab.look().axtree
+
+
+def test_buttons_that_are_hidden_from_the_tree_are_still_buttons(show: Show) -> None:
+    tab = show("<a class=up role=button aria-hidden=true tabindex=-1 style='display:inline-block;width:20px;height:20px'></a>")
+    assert "[4] generic (up), clickable" in tab.look().axtree
+
+
+def test_text_of_a_drawing_may_be_in_parts(show: Show) -> None:
+    tab = show("<svg width=90 height=40><text y=20 fill=red>a<tspan>b</tspan></text></svg>")
+    assert "text 'a b' fill=red" in tab.look().axtree
