@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from ....rewards.boxes import Box, Point, centre, normalised
 from ....rewards.gui_score import Space, from_pixels, to_pixels
-from ..actions import MAX_TEXT, plain_number, shown
+from ..actions import MAX_TEXT, shown
 from ..calls import Call, action_part, find_calls
 
 Kind: TypeAlias = Literal["point", "box"]
@@ -95,8 +95,14 @@ def write_answer(numbers: tuple[float, ...], screen: tuple[int, int], coordinate
     """A point (2 numbers) or a box (4) in pixels of the screenshot as ``read_answer`` reads it back, with at most ``decimals``."""
     points = zip(numbers[::2], numbers[1::2], strict=True)
     values = [v for point in points for v in from_pixels(point, *screen, coordinates)]
-    text = ", ".join(str(plain_number(round(v, decimals))) for v in values)
+    text = ", ".join(_decimal(v, decimals) for v in values)
     return f"[{text}]" if len(numbers) == 4 else f"({text})"
+
+
+def _decimal(value: float, places: int) -> str:
+    """Never in scientific notation, which no answer is read in."""
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def instructions(kind: Kind, screen: tuple[int, int], coordinates: Coordinates, *, negatives: bool = False) -> str:
