@@ -16,6 +16,7 @@ from .page import Page
 
 _DRAG_STEPS = 6
 _HOVER_TRIES = 25
+_ANSWER_SECONDS = 1.0
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4}
 _FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
@@ -340,6 +341,9 @@ async def _fill(page: Page, element: str, value: str, autocomplete: bool) -> Non
     else:
         await _keys(page, "Delete", down=True, up=True)
     if typed:
+        if body:
+            # A menu that listens answers both; whether it would have answered the first in time must not be left to chance.
+            await page.settle(_ANSWER_SECONDS)
         await _type(page, typed)
 
 
