@@ -129,15 +129,18 @@ def difficulty(boxes: Sequence[Sequence[float]], sizes: Sequence[tuple[float, fl
     ours. ``boxes``: targets [N], at least one pixel in each direction; ``sizes``: (width, height) of their images [N]. The raw weights
     are clipped to 1..``highest`` (the whole image, a share of 1 / highest^2) before they are divided by their mean.
     """
-    if not 1.0 <= highest <= LIMIT:
-        raise ValueError(f"highest is {highest}; a target that fills the image has 1, so it is at least 1")
-    raw: list[float] = []
-    for box, (width, height) in zip(boxes, sizes, strict=True):
-        check_size(width, height)
-        across, down = size(box)
-        raw.append(min(highest, max(1.0, math.sqrt(width / across * height / down))))
+    raw = [rarity(box, width, height, highest=highest) for box, (width, height) in zip(boxes, sizes, strict=True)]
     mean = sum(raw) / len(raw) if raw else 1.0
     return [value / mean for value in raw]
+
+
+def rarity(box: Sequence[float], width: float, height: float, *, highest: float = 40.0) -> float:
+    """The weight of one target in ``difficulty`` before it is divided by the mean: 1 / sqrt(its share of the image), in 1..``highest``."""
+    if not 1.0 <= highest <= LIMIT:
+        raise ValueError(f"highest is {highest}; a target that fills the image has 1, so it is at least 1")
+    check_size(width, height)
+    across, down = size(box)
+    return min(highest, max(1.0, math.sqrt(width / across * height / down)))
 
 
 def distance(predicted: Sequence[float], target: Sequence[float], *, radius: float = 0.15) -> float:

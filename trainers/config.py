@@ -116,6 +116,9 @@ class TrainConfig(BaseModel):
     clip_low: float = Field(default=0.2, ge=0)
     clip_high: float = Field(default=0.28, ge=0)
     aggregate: Literal["token", "rollout"] = "token"
+    loss_weight: str = ""
+    """A measure of an episode's last turn, such as ``difficulty`` of Ground-v0 (GUI-G1), that its loss is multiplied by, over its mean in
+    the step. Empty: all episodes weigh the same."""
     gradient_checkpointing: bool = False
 
     temperature: float = Field(default=1.0, gt=0)

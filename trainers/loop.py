@@ -38,6 +38,7 @@ from .report.write import write_report
 from .runs import RunFolder, derived_seed
 from .shaping import Shaping
 from .warmstart import demonstration_samples, minibatches, warm_step
+from .weights import weighted
 
 WARM_CHECKPOINT = 100
 """Warm-start steps between checkpoints."""
@@ -212,7 +213,8 @@ class Training:
         agent = self.agent()
         got = self._collect(stream, agent, display)
         with self.clock("train"):
-            samples = assemble(got.trajectories, got.advantages, aggregate=c.aggregate)
+            advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
+            samples = assemble(got.trajectories, advantages, aggregate=c.aggregate)
             metrics = learner.update(samples)
         self.cursor.step += 1
         self.cursor.rollouts += len(got.played)

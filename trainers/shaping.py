@@ -11,6 +11,7 @@ from typing import Any
 
 from ..records import Trajectory
 from ..rewards.gated import UNGATED
+from ..rewards.grounding import GuiRcpo
 from ..rewards.gui_progress import Progrm
 from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
@@ -19,6 +20,7 @@ from .config import TrainConfig
 from .screen_rewards import ScreenChange, ScreenJudge
 
 FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {
+    "gui_rcpo": GuiRcpo,
     "progrm": Progrm,
     "screen_change": ScreenChange,
     "screen_judge": ScreenJudge,

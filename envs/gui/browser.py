@@ -25,7 +25,7 @@ from .actions import Action
 from .axtree import axtree_text
 from .cdp import CdpError, Json
 from .chromium import FAST_FRAMES, Chromium, find_chromium
-from .dom import STYLES, Dom, Element, read_dom
+from .dom import MAX_NODES, STYLES, Dom, Element, read_dom
 from .html_text import html_text
 from .page import Document, Page, PageFault
 from .perform import perform
@@ -57,6 +57,9 @@ class View:
 
     @cached_property
     def axtree(self) -> str:
+        if self.dom.left_out:
+            total = len(self.dom.elements) + self.dom.left_out
+            return f"The page has {total} elements, too many for its accessibility tree; this is its HTML.\n{self.html}"
         return axtree_text(self.nodes, self.dom, boxes=self.boxes)
 
     @cached_property
@@ -190,6 +193,10 @@ class Tab:
                 self._page.fault = self._page.fault or str(fault)
             raise
 
+    def resize(self, size: tuple[int, int], scale: float) -> None:
+        """Another ``size`` and ``scale``, from the next ``load`` on."""
+        self.size, self.scale = size, scale
+
     def load(self, document: Document, *, accept_dialogs: bool = False, seconds: float | None = None) -> Any:
         """Show ``document`` and give the value of its ``start``; at most ``seconds`` for loading."""
         return self._run(self._load(document, accept_dialogs, seconds), seconds)
@@ -206,6 +213,7 @@ class Tab:
             except CdpError as error:
                 raise PageFault(str(error)) from error
         page = self._page
+        await page.resize(self.size, self.scale)
         page.accept_dialogs = accept_dialogs
         self.browser.counters.loads += 1
         return await page.load(document, seconds=seconds)
@@ -220,6 +228,7 @@ class Tab:
         page = self.page
         await page.settle(settle)
         snapshot = page.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)})
+        tree = tree and page.elements <= MAX_NODES  # the tree of a larger page takes the browser many seconds
         nodes = page.send("Accessibility.getFullAXTree", {"frameId": page.frame}) if tree else None
         try:
             patience = 3 * page.timeout  # a page of 100,000 elements takes seconds to be read

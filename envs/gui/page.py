@@ -32,6 +32,7 @@ _WORLD = "turnwise"
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
 
+_COUNT = "document.getElementsByTagName('*').length"
 _MAKE = """(key, url, sandbox, same) => new Promise((done) => {
   for (const old of document.querySelectorAll('iframe')) old.remove();
   const frame = document.createElement('iframe');
@@ -81,6 +82,8 @@ class Page:
         """Where the mouse was put last, and where a button was first pressed; whoever wants to know sets them to None before."""
         self.held: set[str] = set()
         self.held_buttons: set[str] = set()
+        self.elements = 0
+        """How many the document had when it was last waited for."""
         self.fault = ""
         self._context = self._target = self.session = ""
         self._host_frame = ""
@@ -116,7 +119,6 @@ class Page:
         self.session = attached["sessionId"]
         self._host_frame = self._target  # a page's main frame has its target's id
         connection.listen(self.session, self._event)
-        metrics = {"width": width, "height": height, "deviceScaleFactor": self.scale, "mobile": False}
         self._network = network
         await self.all(
             self.send("Page.enable"),
@@ -126,13 +128,21 @@ class Page:
             self.send("Inspector.enable"),
             self.send("Fetch.enable", {"patterns": [{"urlPattern": "http://*"}, {"urlPattern": "https://*"}]}),
             self.send("Browser.setDownloadBehavior", {"behavior": "deny", "browserContextId": self._context}),
-            self.send("Emulation.setDeviceMetricsOverride", metrics),
+            self.send("Emulation.setDeviceMetricsOverride", self._metrics()),
             self.send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
             self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("main.js")}),
             self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("isolated.js"), "worldName": _WORLD}),
         )
         await self.bounded(self.send("Page.navigate", {"url": f"{HOST}/"}))
         await self.all(self.send("Runtime.evaluate", {"expression": "window.documents = new Map(); 1", "returnByValue": True}))
+
+    def _metrics(self) -> Json:
+        return {"width": self.size[0], "height": self.size[1], "deviceScaleFactor": self.scale, "mobile": False}
+
+    async def resize(self, size: tuple[int, int], scale: float) -> None:
+        if (size, scale) != (self.size, self.scale):
+            self.size, self.scale = size, scale
+            await self.bounded(self.send("Emulation.setDeviceMetricsOverride", self._metrics()))
 
     async def close(self) -> None:
         """Give everything back to the browser. Never raises: a page that is gone is closed."""
@@ -264,7 +274,8 @@ class Page:
             if self._moving and left:
                 await self._arrival(left)
             try:
-                refused = await self.evaluate(f"__turnwise_quiet({_SOON_MS}, {left * 1000:g})", seconds=self.timeout + bound)
+                quiet = f"Promise.resolve(__turnwise_quiet({_SOON_MS}, {left * 1000:g})).then((n) => [n, {_COUNT}])"
+                refused, self.elements = await self.evaluate(quiet, seconds=self.timeout + bound)
             except PageFault:
                 # The document went away meanwhile; the page it leads to is the one to wait for.
                 if self.fault or not left:
