@@ -16,7 +16,7 @@ from .page import Page
 
 _DRAG_STEPS = 6
 _HOVER_TRIES = 25
-_ANSWER_SECONDS = 1.0
+_AT_ONCE_MS = 20
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4}
 _FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
@@ -342,8 +342,8 @@ async def _fill(page: Page, element: str, value: str, autocomplete: bool) -> Non
         await _keys(page, "Delete", down=True, up=True)
     if typed:
         if body:
-            # A menu that listens answers both; whether it would have answered the first in time must not be left to chance.
-            await page.settle(_ANSWER_SECONDS)
+            # A menu that answers at once answers both; whether it has time to answer the first must not be left to chance.
+            await page.evaluate(f"__turnwise_quiet({_AT_ONCE_MS}, 1000)")
         await _type(page, typed)
 
 
