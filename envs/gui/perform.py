@@ -16,6 +16,7 @@ from .page import Page
 
 _DRAG_STEPS = 6
 _HOVER_TRIES = 25
+_AT_ONCE_MS = 20
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4}
 _FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
@@ -340,6 +341,9 @@ async def _fill(page: Page, element: str, value: str, autocomplete: bool) -> Non
     else:
         await _keys(page, "Delete", down=True, up=True)
     if typed:
+        if body:
+            # A menu that answers at once answers both; whether it has time to answer the first must not be left to chance.
+            await page.evaluate(f"__turnwise_quiet({_AT_ONCE_MS}, 1000)")
         await _type(page, typed)
 
 

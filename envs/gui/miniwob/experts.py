@@ -15,6 +15,7 @@ from .reading import read_page
 SOLVED: tuple[str, ...] = tuple(sorted(PLANS))
 """The task types that it has a plan for."""
 GROUPS = (experts_clicks, experts_dates, experts_drawing, experts_forms, experts_mail, experts_menus, experts_text)
+"""The modules that the plans are in."""
 
 
 class Expert:

@@ -36,7 +36,9 @@ def click_test(page: Page) -> Plan:
 @solves("click-test-2", "click-test-transfer")
 def click_named(page: Page) -> Plan:
     (name,) = said(r"Click button (\w+)", page.goal)
-    yield click(page.button(name))
+    page = yield click(page.button(name))
+    # The other button may lie over it; keys reach it still.
+    yield press(page.button(name), "Enter")
 
 
 @solves("click-button", "unicode-test")

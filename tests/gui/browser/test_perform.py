@@ -346,3 +346,12 @@ def test_the_mouse_leaves_with_a_small_step(show: Show) -> None:
     tab.evaluate("seen = []")
     assert tab.perform(a.Hover(id_of(tab, "button"))) == ""
     assert tab.evaluate("seen") == [[101, 101], [220, 220]]
+
+
+def test_a_menu_that_answers_at_once_answers_what_is_filled_in_and_then_the_last_key(show: Show) -> None:
+    tab = show(
+        "<input><p id=p>asked:</p><script>let t; document.querySelector('input').oninput = (e) => {"
+        "clearTimeout(t); t = setTimeout(() => { p.textContent += ' ' + e.target.value; }, 0); };</script>"
+    )
+    assert tab.perform(a.Fill(id_of(tab, "input"), "abc", autocomplete=True)) == ""
+    assert "'asked: ab abc'" in tab.look().axtree
