@@ -13,8 +13,10 @@ Memory is PSS (pages shared by processes count once), of all processes that a su
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -75,9 +77,15 @@ class Peer:
         return reset, step
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        # Some peers leave their browsers running; nothing of theirs outlives the benchmark.
+        started = [*descendants(self.process.pid), self.process.pid]
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(30)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 def side_by_side(tasks: list[str], rounds: int, python: str | None) -> None:
@@ -86,23 +94,25 @@ def side_by_side(tasks: list[str], rounds: int, python: str | None) -> None:
         subjects |= {kind: Peer(python, kind) for kind in PEERS}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
     memory: dict[str, float] = {}
-    for task in tasks:
-        for number in range(rounds):
-            for name, subject in subjects.items():
-                times = subject.episode(task, number)
-                if number >= _UNCOUNTED:
-                    found[name].append(times)
-    for name, subject in subjects.items():
-        if isinstance(subject, Peer):
-            memory[name] = pss(subject.process.pid) / 1e6
+    try:
+        for task in tasks:
+            for number in range(rounds):
+                for name, subject in subjects.items():
+                    times = subject.episode(task, number)
+                    if number >= _UNCOUNTED:
+                        found[name].append(times)
+        for name, subject in subjects.items():
+            if isinstance(subject, Peer):
+                memory[name] = pss(subject.process.pid) / 1e6
+    finally:
+        for subject in subjects.values():
+            subject.close()
+        close_shared()
     print("| subject | reset p50 | p90 | click and observation p50 | p90 | MB with one episode |\n|---|---|---|---|---|---|")
     for name, times in found.items():
         reset, step = np.array(times).T * 1000
         figures = [f"{np.percentile(x, q):.1f}" for x in (reset, step) for q in (50, 90)]
         print(f"| {name} | {' | '.join(figures)} | {memory.get(name, float('nan')):.0f} |")
-    for subject in subjects.values():
-        subject.close()
-    close_shared()
 
 
 def many(count: int, python: str | None) -> None:
