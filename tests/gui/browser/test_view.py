@@ -148,7 +148,7 @@ def test_a_clock_or_a_game_is_not_waited_for_for_ever(show: Show) -> None:
     started = time.monotonic()
     for _ in range(5):
         tab.settle(0.3)
-    assert time.monotonic() - started < 0.25
+    assert time.monotonic() - started < 1.2  # each of them would take 0.3
 
 
 def test_marks_name_what_can_be_acted_on(tab: Tab) -> None:
