@@ -97,14 +97,16 @@ def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
     skip = max(0, start - CONTEXT)  # lines that take no part
     a, b = old[skip : len(old) - max(0, end - CONTEXT)], new[skip : len(new) - max(0, end - CONTEXT)]
     head, tail = start - skip, min(end, CONTEXT)
-    if max(len(a), len(b)) <= _MAX_MATCHED:
-        groups = list(difflib.SequenceMatcher(None, a, b, autojunk=False).get_grouped_opcodes(CONTEXT))
-    else:
-        groups = [[
-            ("equal", 0, head, 0, head),
-            ("replace", head, len(a) - tail, head, len(b) - tail),
-            ("equal", len(a) - tail, len(a), len(b) - tail, len(b)),
-        ]]  # fmt: skip
+    # Only what differs is matched: a match that reached into the lines around it could leave a hunk without the context below it, and git
+    # takes such a hunk for the end of the file.
+    inner_a, inner_b = a[head : len(a) - tail], b[head : len(b) - tail]
+    whole = [[("replace", 0, len(inner_a), 0, len(inner_b))]]
+    small = max(len(inner_a), len(inner_b)) <= _MAX_MATCHED
+    found = difflib.SequenceMatcher(None, inner_a, inner_b, autojunk=False).get_grouped_opcodes(CONTEXT) if small else whole
+    groups = [[(kind, i + head, j + head, k + head, m + head) for kind, i, j, k, m in group] for group in found]
+    if groups:
+        groups[0].insert(0, ("equal", 0, head, 0, head))
+        groups[-1].append(("equal", len(a) - tail, len(a), len(b) - tail, len(b)))
     for group in groups:
         yield f"@@ -{_range(skip + group[0][1], skip + group[-1][2])} +{_range(skip + group[0][3], skip + group[-1][4])} @@"
         for kind, i, j, k, m in group:

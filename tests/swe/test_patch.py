@@ -64,6 +64,7 @@ CASES = {
         {"a": File(b"top\n" * 5 + b"".join(b"%d\n" % n for n in range(9000)) + b"end\n" * 5)},
         {"a": File(b"top\n" * 5 + b"".join(b"%d\n" % (n * 2) for n in range(7000)) + b"end\n" * 5)},
     ),
+    "an equal line above and below": ({"a": File(b"a\nb\nb\nb\na\nb\n")}, {"a": File(b"b\nb\nb\nb\na\nb\n")}),
 }
 
 
