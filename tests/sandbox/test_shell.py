@@ -242,6 +242,9 @@ def test_what_local_code_started_ends_with_its_driver():
     started = box.shell("sleep 1000 & echo $!").stdout
     os.kill(box._session.driver[0], signal.SIGKILL)
     assert "the whole sandbox was destroyed" in box.exec(["true"]).problem
+    end = time.monotonic() + 10
+    while alive(int(started)) and time.monotonic() < end:
+        time.sleep(0.01)
     assert not alive(int(started))
     box.close()
 

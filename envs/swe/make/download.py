@@ -106,7 +106,7 @@ def _problem(requirement: str, said: str) -> SourceError:
     needs = re.findall(r"Requires-Python ([^\s;]+)", said)
     if needs and "Could not find a version" in said:
         return NeedsPython(f"{requirement} asks for Python {needs[-1]}, this is {sys.version.split()[0]}; choose an older version of it")
-    if "from versions: none" in said or "404" in said:
+    if "from versions: none" in said or re.search(r"\b404 (?:Client Error|Not Found)|HTTP error 404", said):
         return Missing(f"the package index has no source archive of {requirement}; give another package, or a folder with its source")
     versions = re.search(r"from versions: ([^)]*)\)", said)
     if versions:
