@@ -3,8 +3,7 @@
     Page.open -> load(document) -> view / perform / evaluate -> load(the next) ... -> close
 
 An episode's document is a sandboxed frame that fills the page: its own globals, timers and listeners, an origin of its own without
-storage, no way to reach the page around it, to open windows or to start downloads. Making one takes 15 to 20 ms, a new context with a page
-ten times that.
+storage, no way to reach the page around it, to open windows or to start downloads.
 All methods belong to the browser's event loop; ``Tab`` (browser.py) is their synchronous form.
 """
 
@@ -53,8 +52,8 @@ class Document:
     """What an episode shows: the page at ``path`` of ``site``.
 
     ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``key`` names the page's text: pages of equal key
-    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests and half of the
-    time; such a page stands alone, without address, history and links to its own parts (#...). Else it is
+    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests;
+    such a page stands alone, without address, history and links to its own parts (#...). Else it is
     loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in frames).
     """
 
