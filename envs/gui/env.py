@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...records import ImagePart, Message, Observation, Outcome, StopReason, Task, TextPart
@@ -271,11 +270,6 @@ class GuiEnv(Env):
         self.__dict__.update(state)
         self._tab = self._view = self._state = None
         self._syntax = self._new_syntax(())
-
-    def use_browser(self, **changes: Any) -> None:
-        """Change options of the browser, such as ``executable`` or ``network``, from the next page on."""
-        self.close()
-        self.browser_options = replace(self.browser_options, **changes)
 
 
 def _pointer(pressed: tuple[float, float] | None, pointed: tuple[float, float] | None, scale: float) -> dict[str, float]:
