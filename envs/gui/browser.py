@@ -219,14 +219,21 @@ class Tab:
         return await page.load(document, seconds=seconds)
 
     def look(
-        self, *, tree: bool = True, screenshot: bool = False, settle: float = 1.0, skip: frozenset[str] = frozenset(), boxes: bool = False
+        self,
+        *,
+        tree: bool = True,
+        screenshot: bool = False,
+        settle: float | None = 1.0,
+        skip: frozenset[str] = frozenset(),
+        boxes: bool = False,
     ) -> View:
-        """What the page shows once it is quiet (at most ``settle`` seconds from now)."""
+        """What the page shows once it is quiet (at most ``settle`` seconds from now; None: as it is)."""
         return self._run(self._look(tree, screenshot, settle, skip, boxes))
 
-    async def _look(self, tree: bool, screenshot: bool, settle: float, skip: frozenset[str], boxes: bool) -> View:
+    async def _look(self, tree: bool, screenshot: bool, settle: float | None, skip: frozenset[str], boxes: bool) -> View:
         page = self.page
-        await page.settle(settle)
+        if settle is not None:
+            await page.settle(settle)
         snapshot = page.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)})
         tree = tree and page.elements <= MAX_NODES  # the tree of a larger page takes the browser many seconds
         nodes = page.send("Accessibility.getFullAXTree", {"frameId": page.frame}) if tree else None
@@ -243,9 +250,9 @@ class Tab:
         """Carry out ``action``. Gives "" or why it could not be done, as a sentence for the agent."""
         return self._run(perform(self.page, action), 30.0)
 
-    def settle(self, seconds: float = 1.0) -> None:
-        """Wait until the page is quiet, at most ``seconds``."""
-        self._run(self.page.settle(seconds))
+    def settle(self, seconds: float = 1.0, probe: str = "null") -> Any:
+        """Wait until the page is quiet, at most ``seconds``, and give the value of the expression ``probe`` (JSON) at that moment."""
+        return self._run(self.page.settle(seconds, probe))
 
     def evaluate(self, expression: str) -> Any:
         """The value of ``expression`` in the episode's document, as JSON."""

@@ -130,8 +130,8 @@ class GuiEnv(Env):
             started = self._tab.load(self.document(task), accept_dialogs=self.accept_dialogs, seconds=self.load_seconds)
             self._goal = self.goal(task, started)
             self._syntax = self._new_syntax(self.fields(task, self._goal))
+            self._state = self._tab.settle(self.settle, self.probe)
             self._view = self._look()
-            self._state = self._tab.evaluate(self.probe)
         except PageFault as fault:
             raise EnvFault(f"the page of task {task.id!r} did not start: {fault}") from fault
         said = f"{self.purpose}\n\n{self._syntax.instructions()}" if self.instructions is None else self.instructions
@@ -158,9 +158,7 @@ class GuiEnv(Env):
         for action in actions:
             problem = tab.perform(action)
             talk = action if isinstance(action, SendMessage | ReportInfeasible | Finish) else None
-            if not problem:
-                tab.settle(self.settle)
-            self._state = tab.evaluate(self.probe)
+            self._state = tab.settle(self.settle, self.probe)
             outcome = self.verdict(self._state, talk)
             if problem or outcome is not None:
                 break
@@ -192,7 +190,7 @@ class GuiEnv(Env):
 
     def _look(self) -> View:
         assert self._tab is not None
-        return self._tab.look(tree=self._reads, screenshot=self._sees, settle=self.settle, skip=self.skip, boxes=self.boxes)
+        return self._tab.look(tree=self._reads, screenshot=self._sees, settle=None, skip=self.skip, boxes=self.boxes)
 
     def _shown(self, first: str) -> Message:
         """The page as a message, after ``first`` and what happened in it."""

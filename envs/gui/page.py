@@ -23,24 +23,18 @@ from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
 from .dom import Ids
 from .notes import Notes
-from .site import file_path, inline, media_type
+from .site import document_text, file_path, media_type
 
 HOST = "http://page.test"
-_SANDBOX = "allow-scripts allow-forms allow-modals"
+_EMPTY = f"{HOST}/document"
+"""The address of a document that stands alone; what is loaded from it is empty and gets its text by js/host.js and js/main.js."""
 _WORLD = "turnwise"
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
+_PREPARE_SECONDS = 0.03
+"""How long after an episode's start the frame of the next one is made, when the agent is likely to think."""
 
 _COUNT = "document.getElementsByTagName('*').length"
-_MAKE = """(key, url, sandbox, same) => new Promise((done) => {
-  for (const old of document.querySelectorAll('iframe')) old.remove();
-  const frame = document.createElement('iframe');
-  frame.sandbox = sandbox + (same ? ' allow-same-origin' : '');
-  frame.style = 'position:fixed;left:0;top:0;width:100vw;height:100vh;border:0;background:#fff';
-  frame.onload = () => { frame.focus(); done(true); };
-  frame.src = url || documents.get(key);
-  document.body.append(frame);
-})"""
 
 
 class PageFault(RuntimeError):
@@ -51,16 +45,15 @@ class PageFault(RuntimeError):
 class Document:
     """What an episode shows: the page at ``path`` of ``site``.
 
-    ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``key`` names the page's text: pages of equal key
-    are sent to the browser once. ``inlined``: its scripts and style sheets are put into it, which saves their requests;
-    such a page stands alone, without address, history and links to its own parts (#...). Else it is
-    loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in frames).
+    ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``inlined``: its scripts and style sheets are put
+    into it, which saves their requests; such a page stands alone: its forms and links, but those to its own parts (#...), lead nowhere.
+    Else it is loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in
+    frames).
     """
 
     site: Mapping[str, bytes]
     path: str
     start: str = "null"
-    key: str = ""
     inlined: bool = True
 
 
@@ -87,7 +80,10 @@ class Page:
         self._context = self._target = self.session = ""
         self._host_frame = ""
         self._site: Mapping[str, bytes] = {}
+        self._made = ""
+        """The frame that was made last: the episode's own until the one for the next is there."""
         self._known: set[str] = set()
+        """Keys of the parts of documents that the page keeps."""
         self._origins = 0
         self._origin = ""
         self._moving = False
@@ -133,7 +129,7 @@ class Page:
             self.send("Page.addScriptToEvaluateOnNewDocument", {"source": _script("isolated.js"), "worldName": _WORLD}),
         )
         await self.bounded(self.send("Page.navigate", {"url": f"{HOST}/"}))
-        await self.all(self.send("Runtime.evaluate", {"expression": "window.documents = new Map(); 1", "returnByValue": True}))
+        await self.all(self.send("Runtime.evaluate", {"expression": _script("host.js")}))
 
     def _metrics(self) -> Json:
         return {"width": self.size[0], "height": self.size[1], "deviceScaleFactor": self.scale, "mobile": False}
@@ -224,32 +220,33 @@ class Page:
     async def load(self, document: Document, *, seconds: float | None = None) -> Any:
         """Show ``document`` in place of what was there and give the value of its ``start``. Raises ``PageFault``."""
         self._site = document.site
-        self._origin = ""
+        self._origin = self.frame = ""
         self._moving = False
         self.notes.take()
         self.ids = Ids()
-        self.frame = ""
-        self.worlds = {}
         limit = self.timeout if seconds is None else seconds
-        key = document.key or document.path
-        url = ""
-        if document.inlined and key not in self._known:
-            text = json.dumps(inline(document.site, document.path, HOST))
-            blob = f"new Blob([{text}], {{type: 'text/html;charset=utf-8'}})"
-            await self._host(f"documents.set({json.dumps(key)}, URL.createObjectURL({blob})); true", limit)
-            self._known.add(key)
-        if not document.inlined:
-            self._origins += 1
-            self._origin = f"http://e{self._origins}.test"
-            url = f"{self._origin}{document.path}"
         await self._release()
         self.send("Page.resetNavigationHistory")
-        arguments = (key, url, _SANDBOX, not document.inlined)
-        await self._host(f"({_MAKE})({', '.join(json.dumps(a) for a in arguments)})", limit)
-        self.frame = next((frame for frame in reversed(self.worlds) if frame != self._host_frame), "")
+        if document.inlined:
+            text = document_text(document.site, document.path, HOST)
+            more = {key: part for key, part in text.parts.items() if key not in self._known}
+            await self._host(f"episodes.show({json.dumps(text.pieces)}, {json.dumps(more)})", limit)
+            self._known.update(more)
+        else:
+            self._origins += 1
+            self._origin = f"http://e{self._origins}.test"
+            await self._host(f"episodes.open({json.dumps(self._origin + document.path)})", limit)
+        self.frame = self._made
         self.loads += 1
         self.chromium.loads += 1
-        return await self.evaluate(document.start, seconds=limit)
+        started = await self.evaluate(document.start, seconds=limit)
+        if document.inlined:
+            asyncio.get_running_loop().call_later(_PREPARE_SECONDS, self._prepare, self.frame)
+        return started
+
+    def _prepare(self, frame: str) -> None:
+        if self.frame == frame and not self.fault and self.chromium.alive:
+            self.send("Runtime.evaluate", {"expression": "episodes.prepare()"})
 
     async def go(self, url: str) -> str:
         """Go to another page of the task's own site. Gives "" or why not."""
@@ -265,16 +262,19 @@ class Page:
         await self.evaluate(f"location.href = {json.dumps(target)}")
         return ""
 
-    async def settle(self, bound: float) -> None:
-        """Wait until the page is quiet: no request under way, no timer due soon, no animation; at most ``bound`` seconds."""
+    async def settle(self, bound: float, probe: str = "null") -> Any:
+        """Wait until the page is quiet: no request under way, no timer due soon, no animation; at most ``bound`` seconds.
+
+        Gives the value of the expression ``probe`` at that moment.
+        """
         end = asyncio.get_running_loop().time() + bound
         while True:
             left = max(0.0, end - asyncio.get_running_loop().time())
             if self._moving and left:
                 await self._arrival(left)
             try:
-                quiet = f"Promise.resolve(__turnwise_quiet({_SOON_MS}, {left * 1000:g})).then((n) => [n, {_COUNT}])"
-                refused, self.elements = await self.evaluate(quiet, seconds=self.timeout + bound)
+                quiet = f"Promise.resolve(__turnwise_quiet({_SOON_MS}, {left * 1000:g})).then((n) => [n, {_COUNT}, ({probe})])"
+                refused, self.elements, said = await self.evaluate(quiet, seconds=self.timeout + bound)
             except PageFault:
                 # The document went away meanwhile; the page it leads to is the one to wait for.
                 if self.fault or not left:
@@ -284,7 +284,7 @@ class Page:
             if refused:
                 self.notes.add("The page tried to open a window; windows stay closed here.")
             if not self._moving or not left:
-                return
+                return said
 
     async def _arrival(self, seconds: float) -> None:
         """Wait until the document that the frame is going to is there."""
@@ -329,6 +329,10 @@ class Page:
             data = context.get("auxData", {})
             name = "" if data.get("isDefault") else context.get("name", "")
             self.worlds.setdefault(data.get("frameId", ""), {})[name] = context["id"]
+        elif method == "Page.frameAttached" and params["parentFrameId"] == self._host_frame:
+            self._made = params["frameId"]
+        elif method == "Page.frameDetached":
+            self.worlds.pop(params["frameId"], None)
         elif method in ("Page.frameRequestedNavigation", "Page.frameStartedLoading") and params["frameId"] == self.frame:
             self._moving = True
         elif method == "Page.frameStoppedLoading" and params["frameId"] == self.frame:
@@ -346,6 +350,9 @@ class Page:
         top = params.get("frameId") == self._host_frame and params.get("resourceType") == "Document"
         if url == f"{HOST}/" and top and not self.loads:
             self._answer(request, b"<!doctype html><meta charset=utf-8><body style='margin:0;overflow:hidden'></body>", "text/html")
+            return
+        if url == _EMPTY and params.get("frameId") != self.frame:
+            self._answer(request, b"<!doctype html>", "text/html")
             return
         navigates = params.get("resourceType") == "Document"
         origin = self._origin if self._origin and url.startswith(f"{self._origin}/") else HOST

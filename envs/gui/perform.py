@@ -12,7 +12,7 @@ from .actions import Action, shown
 from .cdp import CdpError, Json
 from .keyboard import MODIFIER_BITS, Key, key_named
 from .keys import split_keys
-from .page import Page
+from .page import Page, PageFault
 
 _DRAG_STEPS = 6
 _HOVER_TRIES = 25
@@ -75,9 +75,7 @@ async def _element_action(page: Page, action: a.ElementAction) -> None:
                 # Its list is a window of the system, which no page and no screenshot shows.
                 await target.ask("focus")
                 return
-            await _move(page, where["x"], where["y"])
-            where = await _hovered(target) or where
-            await _click(page, where["x"], where["y"], button, count, modifiers)
+            await _click_on(target, where, button, count, modifiers)
         case a.Hover(id=element):
             where = await _ask(page, element, "point", True)
             await _move(page, where["x"], where["y"])
@@ -93,9 +91,10 @@ async def _element_action(page: Page, action: a.ElementAction) -> None:
         case a.Focus(id=element):
             await _ask(page, element, "focus")
         case a.Check(id=element) | a.Uncheck(id=element):
-            where = await _ask(page, element, "checked", isinstance(action, a.Check))
+            target = await _element(page, element)
+            where = await target.ask("checked", isinstance(action, a.Check))
             if not where.get("already"):
-                await _click(page, where["x"], where["y"], "left", 1, ())
+                await _click_on(target, where, "left", 1, ())
         case a.DragAndDrop(source=source, target=target):
             start = await _ask(page, source, "click")
             end = await _ask(page, target, "point", True)
@@ -123,6 +122,15 @@ class _Element:
             raise _Failed(f"Element [{self.id}] {problem}.")
         return said
 
+    async def missed(self) -> bool:
+        """Whether the click after the last answer that named a place met something else."""
+        try:
+            return (await self.page.call(self.handle, "missed"))["missed"]
+        except (CdpError, PageFault):
+            if self.page.fault:
+                raise
+            return False  # the click led to another document
+
 
 async def _element(page: Page, element: str) -> _Element:
     node = page.ids.node(element)
@@ -142,17 +150,24 @@ async def _ask(page: Page, element: str, function: str, *arguments: object) -> M
     return await (await _element(page, element)).ask(function, *arguments)
 
 
-async def _hovered(target: _Element) -> Mapping[str, Any] | None:
-    """Where to click the element now that the mouse is over it; None when it stays out of reach.
+async def _click_on(target: _Element, where: Mapping[str, Any], button: str, count: int, modifiers: tuple[str, ...]) -> None:
+    """Click at the place ``where`` that was found for the element.
 
-    What a page shows under the mouse may take a moment to load; until then a picture has no area and a click would miss it.
+    What a page shows under the mouse may take a moment to load; until then a picture has no area, and the click meets something else.
+    Such a click is kept from the page (js/isolated.js) and done once more when the element can be met, or as it is when that does not come.
     """
+    page = target.page
+    await _click(page, where["x"], where["y"], button, count, modifiers)
+    if not await target.missed():
+        return
     for _ in range(_HOVER_TRIES):
         try:
-            return await target.ask("click")
+            where = await target.ask("click")
+            break
         except _Failed:
             await asyncio.sleep(0.02)
-    return None
+    await _click(page, where["x"], where["y"], button, count, modifiers)
+    await target.missed()
 
 
 # ---- mouse -----------------------------------------------------------------------------------------------------------
@@ -219,21 +234,39 @@ def _modifiers(page: Page, more: tuple[str, ...] = ()) -> int:
 
 async def _send_all(page: Page, *events: Json) -> None:
     """Input events in order; the page has handled all of them when the last one is answered."""
-    commands = [page.send("Input.dispatchMouseEvent", event) for event in events]
-    await page.all(*commands)
+    await page.all(*[page.send("Input.dispatchMouseEvent", event) for event in events])
+
+
+def _small_step(page: Page, x: float, y: float) -> tuple[float, float]:
+    """A pixel on the way to (x, y): menus that open under a resting mouse tell by it what was not meant."""
+    from_x, from_y = page.mouse
+    return from_x + max(-1.0, min(1.0, x - from_x)), from_y + max(-1.0, min(1.0, y - from_y))
+
+
+def _there(page: Page, x: float, y: float, modifiers: tuple[str, ...] = ()) -> list[Json]:
+    """Events that bring the mouse to (x, y) in two movements, both seen by the page.
+
+    A movement waits for the page's next frame, and those until then become one, unless another event follows: here the release of no
+    button, of which a page does not hear.
+    """
+    if page.mouse == (x, y):
+        return []
+    first = _event(page, "mouseMoved", *_small_step(page, x, y), modifiers=modifiers)
+    apart = [] if page.held_buttons else [_event(page, "mouseReleased", *page.mouse)]
+    return [first, *apart, _event(page, "mouseMoved", x, y, modifiers=modifiers)]
 
 
 async def _move(page: Page, x: float, y: float) -> None:
-    """Move the mouse, with a first small step: menus that open under a resting mouse tell by it what was not meant."""
-    from_x, from_y = page.mouse
-    first = (from_x + max(-1.0, min(1.0, x - from_x)), from_y + max(-1.0, min(1.0, y - from_y)))
-    if first != (x, y):
-        await _send_all(page, _event(page, "mouseMoved", *first))  # movements that are sent together become one
+    if not page.held_buttons:
+        await _send_all(page, *_there(page, x, y), _event(page, "mouseReleased", x, y))
+        return
+    # Nothing may be released here: each movement is waited for.
+    await _send_all(page, _event(page, "mouseMoved", *_small_step(page, x, y)))
     await _send_all(page, _event(page, "mouseMoved", x, y))
 
 
 async def _click(page: Page, x: float, y: float, button: str, count: int, modifiers: tuple[str, ...]) -> None:
-    events = [_event(page, "mouseMoved", x, y, modifiers=modifiers)] if page.mouse != (x, y) else list[Json]()
+    events = _there(page, x, y, modifiers)
     for number in range(1, count + 1):
         page.held_buttons.add(button)
         events.append(_event(page, "mousePressed", x, y, button, number, modifiers))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -19,13 +22,24 @@ _TYPES = {
 _SCRIPT = re.compile(r"<script\b([^>]*?)\bsrc\s*=\s*[\"']([^\"']+)[\"']([^>]*)>\s*</script>", re.I)
 _STYLE = re.compile(r"<link\b([^>]*?)\bhref\s*=\s*[\"']([^\"']+)[\"']([^>]*)>", re.I)
 _SOURCE = re.compile(r"(<(?:img|source|video|audio|input|embed)\b[^>]*?\bsrc\s*=\s*)([\"'])([^\"']+)\2", re.I)
+_PART = re.compile(r"(<script\b[^>]*>.*?</script>|<style\b[^>]*>.*?</style>)", re.I | re.S)
 _INNER_STYLE = re.compile(r"(<style\b[^>]*>)(.*?)(</style>)", re.I | re.S)
 _FORGET = "\n;document.currentScript&&(document.currentScript.textContent='');"
 """Ends an inlined script: its text, which may be 100 kB of library, need not be part of every later view of the document."""
 
 
+_SHARED = 4096
+"""Characters from which a script or style sheet is kept in the browser for the documents that follow."""
+
+
 class Folder(Mapping[str, bytes]):
     """The files under ``root``, read when they are first asked for. Nothing outside of it is served, whatever the path or link."""
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).resolve(strict=True)
@@ -55,6 +69,36 @@ def file_path(url: str) -> str:
     """The path of a file that ``url`` asks for."""
     path = unquote(urlsplit(url).path)
     return f"{path}index.html" if path.endswith("/") else path
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A document's text in pieces: strings, and (key,) for one of the long ``parts``, which several documents may share."""
+
+    pieces: tuple[str | tuple[str], ...]
+    parts: Mapping[str, str]
+
+
+def document_text(site: Mapping[str, bytes], path: str, host: str) -> Text:
+    """The page at ``path`` as one document, see ``inline``; that of a ``Folder`` is put together once."""
+    return _folder_text(site, path, host) if isinstance(site, Folder) else _cut(inline(site, path, host))
+
+
+@lru_cache(maxsize=256)
+def _folder_text(site: Folder, path: str, host: str) -> Text:
+    return _cut(inline(site, path, host))
+
+
+def _cut(html: str) -> Text:
+    pieces, parts = list[str | tuple[str]](), dict[str, str]()
+    for piece in _PART.split(html):
+        if len(piece) < _SHARED:
+            pieces.append(piece)
+        else:
+            key = hashlib.sha256(piece.encode("utf-8", "replace")).hexdigest()[:32]
+            pieces.append((key,))
+            parts[key] = piece
+    return Text(tuple(pieces), parts)
 
 
 def inline(site: Mapping[str, bytes], path: str, host: str) -> str:

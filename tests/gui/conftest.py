@@ -40,7 +40,7 @@ def show(tab: Tab) -> Callable[[str], Tab]:
 
 
 def page_of(html: str, start: str = "null", *, inlined: bool = True) -> Document:
-    return Document({"/index.html": f"<!doctype html><meta charset=utf-8>{html}".encode()}, "/index.html", start, key=html, inlined=inlined)
+    return Document({"/index.html": f"<!doctype html><meta charset=utf-8>{html}".encode()}, "/index.html", start, inlined=inlined)
 
 
 def id_of(tab: Tab, tag: str, number: int = 0) -> str:

@@ -67,7 +67,7 @@ def document_of(task: Task) -> Document:
     size, _ = size_of(task)
     html = page_of(str(data["layout"]), cast(Theme, data["theme"]), str(data["words"]), int(data["seed"]), size)
     start = _MEASURE % (data["target"], json.dumps(_PLACES))
-    return Document({"/page.html": html.encode()}, "/page.html", start, key=task.hash)
+    return Document({"/page.html": html.encode()}, "/page.html", start)
 
 
 def measured(found: Any) -> Measured:

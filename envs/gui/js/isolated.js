@@ -60,7 +60,25 @@
     if (!free && !reaches(el, found)) return problem(found ? `is covered by ${named(found)}` : "is outside the screen");
     return { x, y, tag: el.tagName };
   };
-  const click = (el) => (off(el) ? problem("is disabled") : point(el, false));
+  // What the next press of a button is meant for, and whether it met that; one that meets something else is kept from the page.
+  let aim = null;
+  const aimed = (el, where) => {
+    aim = where.problem ? null : { el, met: null };
+    return where;
+  };
+  const pressed = (event) => {
+    if (aim === null || !event.isTrusted) return;
+    aim.met ??= reaches(aim.el, event.composedPath()[0]);
+    if (aim.met) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  };
+  const missed = () => {
+    const said = { missed: aim !== null && aim.met === false };
+    aim = null;
+    return said;
+  };
+  const click = (el) => (off(el) ? problem("is disabled") : aimed(el, point(el, false)));
   const focus = (el) => {
     if (gone(el)) return problem("is no longer on the page");
     if (off(el)) return problem("is disabled");
@@ -141,7 +159,7 @@
     let where = point(target, false);
     // Styled boxes hide the input itself; its label then takes the click.
     if (where.problem && target.labels && target.labels.length) where = point(target.labels[0], false);
-    return where;
+    return aimed(target, where);
   };
   const picked = () => {
     const el = document.activeElement;
@@ -157,11 +175,19 @@
     }
     event.preventDefault();
   };
-  document.addEventListener("copy", copy, true);
-  document.addEventListener("cut", copy, true);
-  document.addEventListener("paste", (event) => {
+  const paste = (event) => {
     event.preventDefault();
     if (clipboard) document.execCommand("insertText", false, clipboard);
-  }, true);
-  globalThis.turnwise = { click, point, focus, fill, select, checked, activeIs: (el) => document.activeElement === el };
+  };
+  const listen = () => {
+    for (const name of ["pointerdown", "mousedown", "pointerup", "mouseup", "click", "auxclick", "dblclick", "contextmenu"])
+      window.addEventListener(name, pressed, true);
+    document.addEventListener("copy", copy, true);
+    document.addEventListener("cut", copy, true);
+    document.addEventListener("paste", paste, true);
+  };
+  listen();
+  // A document that is opened anew loses its listeners and its root; this comes before what is then written into it.
+  new MutationObserver(listen).observe(document, { childList: true });
+  globalThis.turnwise = { click, missed, point, focus, fill, select, checked, activeIs: (el) => document.activeElement === el };
 })();

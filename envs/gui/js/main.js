@@ -69,4 +69,13 @@
     });
   };
   Object.defineProperty(window, "__turnwise_quiet", { value: quiet });
+  // The frame of an episode whose document stands alone: host.js sends the document's text, once.
+  if (parent !== top || parent === window || !location.href.endsWith(".test/document")) return;
+  const take = (event) => {
+    if (event.source !== parent) return;
+    event.stopImmediatePropagation();
+    document.open();  // takes all listeners away; isolated.js puts its own back before the first script runs
+    Promise.resolve().then(() => { document.write(event.data); document.close(); });
+  };
+  window.addEventListener("message", take, true);
 })();

@@ -42,6 +42,7 @@ _START = """(async () => {{
     WOB_EPISODE_ID++;
     core.clearTimer();
   }};
+  core.clearTimer = () => clearInterval(core.CD_TIMER);
   core.startEpisodeReal();
   core.clearTimer();
   document.body.removeEventListener('click', core.canvasDrawClick);
@@ -122,7 +123,7 @@ class MiniWoB(GuiEnv):
         start = _START.format(seed=json.dumps(int(task.data["seed"])), limit=self.limit)
         if kind in _SEEN:
             start = start.replace("const said = core.getUtterance();", f"const said = ({_SEEN[kind]}core.getUtterance());")
-        return Document(_pages(), f"/miniwob/{kind}.html", start, key=kind)
+        return Document(_pages(), f"/miniwob/{kind}.html", start)
 
     def goal(self, task: Task, started: Any) -> str:
         said = cast("Mapping[str, Any]", started)

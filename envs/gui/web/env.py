@@ -84,7 +84,7 @@ class WebTasks(GuiEnv):
         config = json.dumps({**task.data["config"], "clock": "manual"})
         self.probe = _LOOK.format(ms=0)
         # An address of its own, and so storage, lets the app outlive a reload.
-        return Document(site(app), "/index.html", f"app.setup({config})", key=f"webtasks-{app}", inlined=False)
+        return Document(site(app), "/index.html", f"app.setup({config})", inlined=False)
 
     def goal(self, task: Task, started: Any) -> str:
         self._begun = self._last = cast("Mapping[str, Any]", started)

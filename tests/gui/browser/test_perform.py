@@ -330,7 +330,8 @@ def test_what_changes_under_the_mouse_is_clicked_once_it_is_there(show: Show) ->
     tab = show(
         "<style>#b{display:block;width:40px;height:40px}</style><span id=b></span><p id=p>no</p><script>"
         "b.onclick = () => { p.textContent = 'clicked'; };"
-        "b.onmouseover = () => { b.style.width = '0'; setTimeout(() => { b.style.width = '40px'; }, 80); };</script>"
+        "b.addEventListener('mouseover', () => { b.style.width = '0';"
+        "setTimeout(() => { b.style.width = '40px'; }, 80); }, { once: true });</script>"
     )
     assert tab.perform(a.Click(id_of(tab, "span"))) == ""
     assert "'clicked'" in tab.look().axtree
@@ -346,6 +347,35 @@ def test_the_mouse_leaves_with_a_small_step(show: Show) -> None:
     tab.evaluate("seen = []")
     assert tab.perform(a.Hover(id_of(tab, "button"))) == ""
     assert tab.evaluate("seen") == [[101, 101], [220, 220]]
+
+
+def test_a_click_comes_with_all_of_its_movements(show: Show) -> None:
+    """They are sent together, and are still two movements, as pages see them from a hand."""
+    tab = show(
+        "<button style='position:absolute;left:200px;top:200px;width:40px;height:40px'>b</button><script>window.seen = [];"
+        "for (const name of ['mousemove', 'pointerup', 'mousedown', 'mouseup', 'click'])"
+        " addEventListener(name, (e) => seen.push([name, e.clientX, e.clientY]), true);</script>"
+    )
+    assert tab.perform(a.MouseMove(100.0, 100.0)) == ""
+    tab.evaluate("seen = []")
+    assert tab.perform(a.Click(id_of(tab, "button"))) == ""
+    moves = [["mousemove", 101, 101], ["mousemove", 220, 220]]
+    rest = [[name, 220, 220] for name in ("mousedown", "pointerup", "mouseup", "click")]
+    assert tab.evaluate("seen") == [*moves, *rest]
+
+
+def test_a_click_that_meets_something_else_is_kept_from_it(show: Show) -> None:
+    """What comes between when the mouse does is not clicked; the element is, once it can be met again."""
+    tab = show(
+        "<style>#b,#c{position:absolute;left:50px;top:50px;width:40px;height:40px}</style><button id=b>b</button><p id=p></p>"
+        "<script>b.onclick = () => { p.textContent += ' b'; };"
+        "b.addEventListener('mouseover', () => { const c = document.createElement('div'); c.id = 'c'; document.body.append(c);"
+        "for (const name of ['mousedown', 'mouseup', 'click']) c.addEventListener(name, () => { p.textContent += ' wrong'; });"
+        "setTimeout(() => c.remove(), 60); }, { once: true });</script>"
+    )
+    assert tab.perform(a.Click(id_of(tab, "button"))) == ""
+    tab.settle()
+    assert tab.evaluate("p.textContent") == " b"
 
 
 def test_a_menu_that_answers_at_once_answers_what_is_filled_in_and_then_the_last_key(show: Show) -> None:

@@ -75,6 +75,24 @@ def test_a_page_cannot_reach_around_itself(tab: Tab) -> None:
     )
 
 
+def test_a_page_cannot_put_a_document_into_the_frame_of_the_next_episode(tab: Tab) -> None:
+    tab.load(page_of("<p>x"))
+    tab.evaluate("new Promise((done) => setTimeout(done, 100))")  # the next frame is made while the agent thinks
+    assert tab.evaluate("parent.frames.length") == 2
+    tab.evaluate("parent.frames[1].postMessage('<p>mine', '*')")
+    assert tab.load(page_of("<p>next", "document.body.innerText")) == "next"
+
+
+def test_a_page_that_stands_alone_follows_its_own_links_and_sends_no_forms(tab: Tab) -> None:
+    tab.load(page_of("<a href='#part'>x</a><form><button>send</button></form><p id=part>y</p>"))
+    tab.evaluate("document.querySelector('a').click()")
+    tab.evaluate("document.querySelector('button').click()")
+    view = tab.look()
+    assert tab.evaluate("[location.hash, part.innerText]") == ["#part", "y"]
+    assert len(view.notes) == 1
+    assert "http://page.test/document? was blocked" in view.notes[0]
+
+
 def test_start_gives_its_value_also_of_a_promise(tab: Tab) -> None:
     assert tab.load(page_of("<p>x", "new Promise((done) => setTimeout(() => done([1, 'two']), 5))")) == [1, "two"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from turnwise.envs.gui import actions as a
-from turnwise.envs.gui.browser import Tab
+from turnwise.envs.gui.browser import Browser, Tab
 from turnwise.envs.gui.marks import draw_marks, marked
 
 from ..conftest import id_of, page_of
@@ -211,3 +211,15 @@ def test_buttons_that_are_hidden_from_the_tree_are_still_buttons(show: Show) -> 
 def test_text_of_a_drawing_may_be_in_parts(show: Show) -> None:
     tab = show("<svg width=90 height=40><text y=20 fill=red>a<tspan>b</tspan></text></svg>")
     assert "text 'a b' fill=red" in tab.look().axtree
+
+
+def test_a_screenshot_shows_the_page_that_was_just_loaded(browser: Browser) -> None:
+    """Also when its frame was made before, while nothing was to be seen in it."""
+    from PIL import Image
+
+    tab = browser.tab(size=(40, 40))
+    for red, green in [(200, 10), (10, 200)] * 5:
+        tab.load(page_of(f"<body style='background:rgb({red},{green},7)'>", "new Promise((done) => setTimeout(done, 60))"))
+        image = Image.open(io.BytesIO(tab.look(screenshot=True).screenshot)).convert("RGB")
+        assert image.getpixel((20, 20)) == (red, green, 7)
+    tab.close()

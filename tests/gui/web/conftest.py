@@ -28,7 +28,7 @@ class App:
         """Start ``app`` with the records of one task, without pop-ups and delays unless ``changes`` say so; its state."""
         task = WebTaskSet(apps=[app], popups=0, slow=0, half_filled=0).get_task("train", 0)
         self.config = {**task.data["config"], "clock": "manual", **changes}
-        return self.tab.load(Document(site(app), "/index.html", f"app.setup({json.dumps(self.config)})", key=app, inlined=False))
+        return self.tab.load(Document(site(app), "/index.html", f"app.setup({json.dumps(self.config)})", inlined=False))
 
     @property
     def text(self) -> str:
