@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import base64
 import concurrent.futures
 import os
 import threading
@@ -27,8 +28,9 @@ from .cdp import CdpError, Json
 from .chromium import FAST_FRAMES, Chromium, find_chromium
 from .dom import MAX_NODES, STYLES, Dom, Element, read_dom
 from .html_text import html_text
-from .page import Document, Page, PageFault
+from .page import Page, PageFault
 from .perform import perform
+from .site import Document
 
 T = TypeVar("T")
 _GRACE = 5.0
@@ -186,12 +188,21 @@ class Tab:
     def _run(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
         limit = self.browser.options.timeout
         try:
-            return self.browser.run(work, (limit if seconds is None else seconds) * 4 + _GRACE)
+            return self.browser.run(self._awake(work), (limit if seconds is None else seconds) * 4 + _GRACE)
         except PageFault as fault:
             self.browser.counters.faults += 1
             if self._page is not None:
                 self._page.fault = self._page.fault or str(fault)
             raise
+
+    async def _awake(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._page is not None:
+            self._page.wake()
+        try:
+            return await work
+        finally:
+            if self._page is not None:
+                self._page.rest()
 
     def resize(self, size: tuple[int, int], scale: float) -> None:
         """Another ``size`` and ``scale``, from the next ``load`` on."""
@@ -234,6 +245,7 @@ class Tab:
         page = self.page
         if settle is not None:
             await page.settle(settle)
+        picture = page.photograph() if screenshot else None  # it is drawn while the rest is read
         snapshot = page.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)})
         tree = tree and page.elements <= MAX_NODES  # the tree of a larger page takes the browser many seconds
         nodes = page.send("Accessibility.getFullAXTree", {"frameId": page.frame}) if tree else None
@@ -241,9 +253,9 @@ class Tab:
             patience = 3 * page.timeout  # a page of 100,000 elements takes seconds to be read
             dom = read_dom(await page.bounded(snapshot, patience), page.frame, page.ids, skip)
             listed = (await page.bounded(nodes, patience))["nodes"] if nodes is not None else ()
+            image = base64.b64decode((await page.bounded(picture))["data"]) if picture is not None else b""
         except CdpError as error:
             raise PageFault(str(error)) from error
-        image = await page.screenshot() if screenshot else b""
         return View(dom, listed, image, page.notes.take(), boxes, self.size)
 
     def perform(self, action: Action) -> str:

@@ -18,7 +18,8 @@ from .browser import BrowserOptions, Tab, View, shared_browser
 from .browsergym import BrowserGymSyntax
 from .marks import draw_marks
 from .miniwob_actions import MiniWobSyntax
-from .page import Document, PageFault
+from .page import PageFault
+from .site import Document
 from .uitars import UiTarsSyntax
 
 OBSERVATIONS = ("axtree", "html", "screenshot", "marks")

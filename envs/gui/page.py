@@ -13,7 +13,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -23,7 +22,7 @@ from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
 from .dom import Ids
 from .notes import Notes
-from .site import document_text, file_path, media_type
+from .site import Document, document_text, file_path, media_type
 
 HOST = "http://page.test"
 _EMPTY = f"{HOST}/document"
@@ -31,30 +30,14 @@ _EMPTY = f"{HOST}/document"
 _WORLD = "turnwise"
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
-_PREPARE_SECONDS = 0.03
-"""How long after an episode's start the frame of the next one is made, when the agent is likely to think."""
+_IDLE_SECONDS = 0.03
+"""A page that is left alone for so long makes the frame of its next episode: its agent is likely to think."""
 
 _COUNT = "document.getElementsByTagName('*').length"
 
 
 class PageFault(RuntimeError):
     """The page, its tab or the browser failed or did not answer in time. The episode in it is lost, no other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What an episode shows: the page at ``path`` of ``site``.
-
-    ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``inlined``: its scripts and style sheets are put
-    into it, which saves their requests; such a page stands alone: its forms and links, but those to its own parts (#...), lead nowhere.
-    Else it is loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in
-    frames).
-    """
-
-    site: Mapping[str, bytes]
-    path: str
-    start: str = "null"
-    inlined: bool = True
 
 
 class Page:
@@ -82,6 +65,9 @@ class Page:
         self._site: Mapping[str, bytes] = {}
         self._made = ""
         """The frame that was made last: the episode's own until the one for the next is there."""
+        self._unprepared = False
+        """Whether the frame of the next episode is still to be made."""
+        self._idle: asyncio.TimerHandle | None = None
         self._known: set[str] = set()
         """Keys of the parts of documents that the page keeps."""
         self._origins = 0
@@ -141,6 +127,8 @@ class Page:
 
     async def close(self) -> None:
         """Give everything back to the browser. Never raises: a page that is gone is closed."""
+        self.wake()
+        self._unprepared = False
         self.chromium.pages -= 1
         connection = self.chromium.connection
         connection.forget(self.session)
@@ -239,13 +227,21 @@ class Page:
         self.frame = self._made
         self.loads += 1
         self.chromium.loads += 1
-        started = await self.evaluate(document.start, seconds=limit)
-        if document.inlined:
-            asyncio.get_running_loop().call_later(_PREPARE_SECONDS, self._prepare, self.frame)
-        return started
+        self._unprepared = document.inlined
+        return await self.evaluate(document.start, seconds=limit)
 
-    def _prepare(self, frame: str) -> None:
-        if self.frame == frame and not self.fault and self.chromium.alive:
+    def rest(self) -> None:
+        """Nothing is asked of the page from now until ``wake``."""
+        if self._unprepared and not self.fault:
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._prepare)
+
+    def wake(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def _prepare(self) -> None:
+        self._unprepared = False
+        if self.chromium.alive:
             self.send("Runtime.evaluate", {"expression": "episodes.prepare()"})
 
     async def go(self, url: str) -> str:
@@ -294,14 +290,9 @@ class Page:
         arrived.cancel()
         self._moving = False
 
-    async def screenshot(self) -> bytes:
-        """PNG of the whole screen, ``size`` times ``scale`` pixels."""
-        params = {"format": "png", "optimizeForSpeed": True}
-        try:
-            result = await self.bounded(self.send("Page.captureScreenshot", params))
-        except CdpError as error:
-            raise PageFault(str(error)) from error
-        return base64.b64decode(result["data"])
+    def photograph(self) -> asyncio.Future[Json]:
+        """Ask for a PNG of the whole screen, ``size`` times ``scale`` pixels, in base64 under "data"."""
+        return self.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
 
     async def _host(self, expression: str, seconds: float) -> None:
         await self._value(self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True}), seconds)

@@ -60,6 +60,22 @@ class Folder(Mapping[str, bytes]):
         return sum(1 for _ in self)
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What an episode shows: the page at ``path`` of ``site``.
+
+    ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``inlined``: its scripts and style sheets are put
+    into it, which saves their requests; such a page stands alone: its forms and links, but those to its own parts (#...), lead nowhere.
+    Else it is loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in
+    frames).
+    """
+
+    site: Mapping[str, bytes]
+    path: str
+    start: str = "null"
+    inlined: bool = True
+
+
 def media_type(path: str) -> str:
     suffix = PurePosixPath(path).suffix.lower()
     return _TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from turnwise.envs.gui.browser import Browser, BrowserOptions, Tab
 from turnwise.envs.gui.chromium import MissingBrowser
-from turnwise.envs.gui.page import Document
+from turnwise.envs.gui.site import Document
 
 
 @pytest.fixture(scope="session")

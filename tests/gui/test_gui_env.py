@@ -10,7 +10,7 @@ import pytest
 from turnwise.envs.gui.actions import Action, Finish, SendMessage
 from turnwise.envs.gui.browser import Browser, close_shared
 from turnwise.envs.gui.env import GuiEnv
-from turnwise.envs.gui.page import Document
+from turnwise.envs.gui.site import Document
 from turnwise.envs.tasks import ListTaskSet
 from turnwise.records import Outcome, StopReason, Task
 

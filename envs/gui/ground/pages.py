@@ -12,7 +12,8 @@ from typing import Any, cast
 from ....records import Task
 from ....rewards.boxes import Box
 from ..browser import BrowserOptions, Tab, shared_browser
-from ..page import Document, PageFault
+from ..page import PageFault
+from ..site import Document
 from .sheet import Theme
 from .tasks import page_of
 

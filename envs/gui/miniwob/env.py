@@ -16,8 +16,7 @@ from ...base import Manifest
 from ...scripts import ECHO, NULL
 from ..actions import Action
 from ..env import COMPONENTS, Fields, GuiEnv
-from ..page import Document
-from ..site import Folder
+from ..site import Document, Folder
 from .tasks import TEST_TYPES, TRAIN_TYPES, TYPES, MiniWobTasks, pages_folder
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {"format": 0.01, "executed": 0.01}

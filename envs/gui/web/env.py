@@ -15,7 +15,7 @@ from ...base import Manifest, TurnResult
 from ...scripts import ECHO, NULL
 from ..actions import Action, Finish, Noop, ReportInfeasible, SendMessage
 from ..env import COMPONENTS, GuiEnv
-from ..page import Document
+from ..site import Document
 from .checks import Said, Verdict, judge
 from .draft import AppName
 from .site import site

@@ -280,7 +280,7 @@ def test_parts_of_a_page_with_an_address(tab: Tab) -> None:
 
 
 def test_going_through_a_site_and_back(tab: Tab) -> None:
-    from turnwise.envs.gui.page import Document
+    from turnwise.envs.gui.site import Document
 
     site = {"/a.html": b"<title>A</title><a href=b.html>to b</a>", "/b.html": b"<title>B</title><h1>B</h1>"}
     tab.load(Document(site, "/a.html", inlined=False))

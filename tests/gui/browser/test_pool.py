@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from turnwise.envs.gui.browser import Browser, BrowserOptions, Tab
 from turnwise.envs.gui.chromium import MissingBrowser, find_chromium, sweep
-from turnwise.envs.gui.page import Document, PageFault
+from turnwise.envs.gui.page import PageFault
+from turnwise.envs.gui.site import Document
 
 from ..conftest import page_of
 
@@ -77,7 +78,7 @@ def test_a_page_cannot_reach_around_itself(tab: Tab) -> None:
 
 def test_a_page_cannot_put_a_document_into_the_frame_of_the_next_episode(tab: Tab) -> None:
     tab.load(page_of("<p>x"))
-    tab.evaluate("new Promise((done) => setTimeout(done, 100))")  # the next frame is made while the agent thinks
+    time.sleep(0.2)  # the next frame is made while the agent thinks
     assert tab.evaluate("parent.frames.length") == 2
     tab.evaluate("parent.frames[1].postMessage('<p>mine', '*')")
     assert tab.load(page_of("<p>next", "document.body.innerText")) == "next"
@@ -121,7 +122,7 @@ def test_files_come_from_memory_and_the_rest_is_blocked_and_told(tab: Tab) -> No
 
 @pytest.mark.parametrize("inlined", [True, False])
 def test_an_endless_script_costs_its_episode_and_no_more(inlined: bool) -> None:
-    browser = Browser(BrowserOptions(timeout=1.0))
+    browser = Browser(BrowserOptions(timeout=2.0))
     try:
         other, tab = browser.tab(size=(50, 50)), browser.tab(size=(50, 50))
         other.load(page_of("<p>other"))
@@ -232,7 +233,7 @@ def test_the_browser_ends_with_a_killed_process() -> None:
     code = (
         "import sys, time\n"
         "from turnwise.envs.gui.browser import shared_browser\n"
-        "from turnwise.envs.gui.page import Document\n"
+        "from turnwise.envs.gui.site import Document\n"
         "tab = shared_browser().tab()\n"
         "tab.load(Document({'/i.html': b'<p>x'}, '/i.html'))\n"
         "print(tab.page.chromium.pid, tab.page.chromium.profile, flush=True)\n"

@@ -11,7 +11,7 @@ import pytest
 from turnwise.envs.gui import actions as a
 from turnwise.envs.gui.browser import Tab, shared_browser
 from turnwise.envs.gui.chromium import MissingBrowser
-from turnwise.envs.gui.page import Document
+from turnwise.envs.gui.site import Document
 from turnwise.envs.gui.web.scripts import elements, find
 from turnwise.envs.gui.web.site import site
 from turnwise.envs.gui.web.tasks import WebTaskSet
