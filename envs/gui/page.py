@@ -22,7 +22,7 @@ from .cdp import CdpError, Disconnected, Json
 from .chromium import Chromium
 from .dom import Ids
 from .notes import Notes
-from .site import Document, document_text, file_path, media_type
+from .site import Document, Text, document_text, file_path, media_type
 
 HOST = "http://page.test"
 _EMPTY = f"{HOST}/document"
@@ -67,6 +67,9 @@ class Page:
         """The frame that was made last: the episode's own until the one for the next is there."""
         self._unprepared = False
         """Whether the frame of the next episode is still to be made."""
+        self._text: Text | None = None
+        self._expected: Text | None = None
+        """What was last shown, and what the next episode is expected to show."""
         self._idle: asyncio.TimerHandle | None = None
         self._known: set[str] = set()
         """Keys of the parts of documents that the page keeps."""
@@ -123,6 +126,7 @@ class Page:
     async def resize(self, size: tuple[int, int], scale: float) -> None:
         if (size, scale) != (self.size, self.scale):
             self.size, self.scale = size, scale
+            self.send("Runtime.evaluate", {"expression": "episodes.drop()"})
             await self.bounded(self.send("Emulation.setDeviceMetricsOverride", self._metrics()))
 
     async def close(self) -> None:
@@ -220,6 +224,8 @@ class Page:
             more = {key: part for key, part in text.parts.items() if key not in self._known}
             await self._host(f"episodes.show({json.dumps(text.pieces)}, {json.dumps(more)})", limit)
             self._known.update(more)
+            self._expected = text if document.ahead and text is self._text else None
+            self._text = text
         else:
             self._origins += 1
             self._origin = f"http://e{self._origins}.test"
@@ -242,7 +248,8 @@ class Page:
     def _prepare(self) -> None:
         self._unprepared = False
         if self.chromium.alive:
-            self.send("Runtime.evaluate", {"expression": "episodes.prepare()"})
+            pieces = json.dumps(self._expected.pieces) if self._expected is not None else ""
+            self.send("Runtime.evaluate", {"expression": f"episodes.prepare({pieces})"})
 
     async def go(self, url: str) -> str:
         """Go to another page of the task's own site. Gives "" or why not."""

@@ -67,13 +67,15 @@ class Document:
     ``start`` is run in it once it has loaded; its value (awaited) is what ``load`` gives. ``inlined``: its scripts and style sheets are put
     into it, which saves their requests; such a page stands alone: its forms and links, but those to its own parts (#...), lead nowhere.
     Else it is loaded from an address of its own and may have further pages beside it and storage (no cookies, which browsers refuse in
-    frames).
+    frames). ``ahead``: a page that stands alone and is shown again and again may be loaded for the next episode while the agent of this one
+    thinks; for pages whose scripts wait for ``start``, as they then run unseen, before it, and what they ask for is told to this agent.
     """
 
     site: Mapping[str, bytes]
     path: str
     start: str = "null"
     inlined: bool = True
+    ahead: bool = False
 
 
 def media_type(path: str) -> str:

@@ -18,25 +18,38 @@
   const clear = (but) => {
     for (const old of document.querySelectorAll("iframe")) if (old !== but) old.remove();
   };
-  // A frame with an empty document, for the next episode.
-  const prepare = () => {
+  const whole = (pieces) => pieces.map((piece) => (typeof piece === "string" ? piece : parts.get(piece[0]))).join("");
+  const write = (frame, text) => {
+    const done = loaded(frame);
+    frame.contentWindow.postMessage(text, "*");
+    return done;
+  };
+  // A frame for the next episode: its document is empty or, with `pieces`, already what that episode is expected to show.
+  const prepare = (pieces) => {
     if (spare) return;
     const frame = make(HIDDEN, "/document", "");
-    spare = { frame, ready: loaded(frame) };
+    spare = { frame, ready: loaded(frame), text: null };
+    if (!pieces) return;
+    const text = (spare.text = whole(pieces));
+    spare.ready = spare.ready.then(() => write(frame, text));
+  };
+  const drop = () => {
+    if (spare) spare.frame.remove();
+    spare = null;
   };
   // The document made of `pieces`: texts, and [key] for one of the texts that are kept; `more` adds to those.
   const show = async (pieces, more) => {
     for (const key in more) parts.set(key, more[key]);
+    const text = whole(pieces);
+    if (spare && spare.text !== null && spare.text !== text) drop();
     prepare();
-    const { frame, ready } = spare;
+    const { frame, ready, text: written } = spare;
     spare = null;
     clear(frame);
     await ready;
     frame.style = SHOWN;
     frame.focus();
-    const done = loaded(frame);
-    frame.contentWindow.postMessage(pieces.map((piece) => (typeof piece === "string" ? piece : parts.get(piece[0]))).join(""), "*");
-    await done;
+    if (written === null) await write(frame, text);
     frame.focus();
   };
   const open = async (address) => {
@@ -46,5 +59,5 @@
     await loaded(frame);
     frame.focus();
   };
-  globalThis.episodes = { prepare, show, open };
+  globalThis.episodes = { prepare, drop, show, open };
 })();

@@ -122,7 +122,7 @@ class MiniWoB(GuiEnv):
         start = _START.format(seed=json.dumps(int(task.data["seed"])), limit=self.limit)
         if kind in _SEEN:
             start = start.replace("const said = core.getUtterance();", f"const said = ({_SEEN[kind]}core.getUtterance());")
-        return Document(_pages(), f"/miniwob/{kind}.html", start)
+        return Document(_pages(), f"/miniwob/{kind}.html", start, ahead=True)
 
     def goal(self, task: Task, started: Any) -> str:
         said = cast("Mapping[str, Any]", started)

@@ -13,7 +13,7 @@ import pytest
 from turnwise.envs.gui.browser import Browser, BrowserOptions, Tab
 from turnwise.envs.gui.chromium import MissingBrowser, find_chromium, sweep
 from turnwise.envs.gui.page import PageFault
-from turnwise.envs.gui.site import Document
+from turnwise.envs.gui.site import Document, Folder
 
 from ..conftest import page_of
 
@@ -82,6 +82,20 @@ def test_a_page_cannot_put_a_document_into_the_frame_of_the_next_episode(tab: Ta
     assert tab.evaluate("parent.frames.length") == 2
     tab.evaluate("parent.frames[1].postMessage('<p>mine', '*')")
     assert tab.load(page_of("<p>next", "document.body.innerText")) == "next"
+
+
+def test_a_page_shown_again_and_again_is_loaded_ahead_and_no_other(tab: Tab, tmp_path: Path) -> None:
+    """Its scripts have run before its turn comes; one that was not expected is loaded as ever."""
+    for name in "ab":
+        (tmp_path / f"{name}.html").write_text(f"<p>{name}<script>born = Date.now(); left = 0;</script>")
+    site = Folder(tmp_path)
+    start = "(() => { left += 1; return [document.body.innerText.trim(), left, Date.now() - born > 100, document.hasFocus()]; })()"
+    found = list[list[object]]()
+    for name in "aaabba":
+        found.append(tab.load(Document(site, f"/{name}.html", start, ahead=True)))
+        time.sleep(0.3)
+    ahead = [False, False, True, False, False, False]
+    assert found == [[name, 1, early, True] for name, early in zip("aaabba", ahead, strict=True)]
 
 
 def test_a_page_that_stands_alone_follows_its_own_links_and_sends_no_forms(tab: Tab) -> None:
