@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from turnwise.agents.rollout import rollout
 from turnwise.agents.scripted import ScriptedAgent
 from turnwise.envs.base import EnvFault
-from turnwise.envs.check import check_env
 from turnwise.envs.formats.bfcl import BFCL, as_text, load_bfcl, parse_gold
 from turnwise.envs.formats.calendar import Calendar, Conversations
 from turnwise.envs.formats.scripts import AllDone, EveryFunction, GoldCalls
@@ -291,8 +290,3 @@ def test_bad_agents_win_nothing_and_every_task_changes_the_calendar():
         assert sum(t.outcome.score for t in rollout(BFCL, ScriptedAgent(script), tasks)) == 0
     changing = ("add_event", "move_event", "cancel_event")
     assert all(any(call.startswith(changing) for calls in t.data["gold"] for call in calls) for t in tasks)
-
-
-def test_the_contract_is_kept():
-    report = check_env("turnwise/BFCL-v0")
-    assert report.ok, str(report)

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from turnwise.agents.rollout import rollout
 from turnwise.agents.scripted import ScriptedAgent
-from turnwise.envs.check import check_env
 from turnwise.envs.formats.requests import KINDS, Requests
 from turnwise.envs.formats.toolrl import Expert, OneShort, ResponseOnly, Spam, ToolCalls, load_toolrl, read_calls, write
 from turnwise.envs.search.rows import LoadReport
@@ -168,8 +167,3 @@ def test_what_is_asked_is_in_the_request():
                 kind = next(kind for kind in KINDS if kind.name == call["name"])
                 assert set(call["parameters"]) == set(kind.parameters)
                 assert all(str(value) in asked for value in call["parameters"].values() if not isinstance(value, bool))
-
-
-def test_the_contract_is_kept():
-    report = check_env("turnwise/ToolCalls-v0")
-    assert report.ok, str(report)

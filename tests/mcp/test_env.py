@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from turnwise.agents.rollout import rollout
 from turnwise.agents.scripted import ScriptedAgent
 from turnwise.envs.base import EnvFault
-from turnwise.envs.check import check_env
 from turnwise.envs.mcp.env import MCP, read_arguments
 from turnwise.envs.mcp.scripts import AnswerOnly, Gold, Spam
 from turnwise.envs.mcp.session import ServerSpec
@@ -371,9 +370,3 @@ def test_splits_share_no_item():
         for split in ("train", "validation", "test")
     ]
     assert names[0] & names[1] == names[0] & names[2] == names[1] & names[2] == set()
-
-
-@pytest.mark.slow
-def test_the_contract_is_kept():
-    report = check_env("turnwise/MCP-v0")
-    assert report.ok, str(report)

@@ -276,6 +276,5 @@ def test_any_text_is_an_observation(texts):
         assert not terminated
 
 
-def test_the_contract_is_kept():
-    assert check_env("turnwise/Route-v0").ok
+def test_the_contract_is_kept_with_other_arguments():
     assert check_env("turnwise/Route-v0", hops=[2], metric="f1", size=40).ok

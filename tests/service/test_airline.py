@@ -610,6 +610,5 @@ def test_each_tool_survives_what_nobody_should_say(spec):
             db.close()
 
 
-def test_the_contract_is_kept():
-    assert check_env("turnwise/Airline-v0").ok
+def test_the_contract_is_kept_with_other_arguments():
     assert check_env("turnwise/Airline-v0", requests=2, dialect="hermes", holdout="template").ok

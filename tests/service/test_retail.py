@@ -287,6 +287,5 @@ def test_any_call_is_carried_out_or_explained(made):
     db.close()
 
 
-def test_the_contract_is_kept():
-    assert check_env("turnwise/Retail-v0").ok
+def test_the_contract_is_kept_with_other_arguments():
     assert check_env("turnwise/Retail-v0", requests=2, dialect="hermes", holdout="template").ok

@@ -194,7 +194,6 @@ def test_any_text_is_an_observation(texts, index):
             return
 
 
-@pytest.mark.parametrize("options", [{}, {"holdout": "template"}])
-def test_the_contract_is_kept(options):
-    report = check_env("turnwise/Intent-v0", **options)
+def test_the_contract_is_kept_with_a_held_out_template():
+    report = check_env("turnwise/Intent-v0", holdout="template")
     assert report.ok, str(report)

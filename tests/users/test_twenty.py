@@ -119,8 +119,7 @@ def test_any_text_is_an_observation(texts):
         assert not terminated
 
 
-def test_the_contract_is_kept():
-    assert check_env("turnwise/Twenty-v0").ok
+def test_the_contract_is_kept_with_other_arguments():
     assert check_env("turnwise/Twenty-v0", dialect="hermes", size=8).ok
 
 

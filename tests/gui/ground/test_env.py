@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from turnwise.agents.rollout import rollout
 from turnwise.agents.scripted import ScriptedAgent
-from turnwise.envs.check import check_env
 from turnwise.envs.gui.ground.answers import write_answer
 from turnwise.envs.gui.ground.env import Ground
 from turnwise.envs.gui.ground.pages import target_box
@@ -209,7 +208,3 @@ def test_agents_that_do_not_look_lose():
     assert np.mean(play(Centre, 60)) < 0.1
     assert np.mean(play(WholeScreen, 30, answer="box")) < 0.1
     assert np.mean(play(WholeScreen, 20, answer="box", least_iou=0.5)) == 0.0
-
-
-def test_the_contract_is_kept():
-    assert check_env("turnwise/Ground-v0", tasks=6).ok
