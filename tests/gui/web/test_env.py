@@ -114,8 +114,8 @@ def test_the_expert_solves_every_kind_with_popups_slow_pages_and_half_filled_for
 
 
 @pytest.mark.slow
-def test_the_expert_solves_a_thousand_test_tasks(env):
-    assert all(play(env, env.tasks.get_task("test", n), Expert())[-1]["outcome"].success for n in range(1000))
+def test_the_expert_solves_three_test_tasks_of_every_kind(env):
+    assert all(play(env, env.tasks.get_task("test", n), Expert())[-1]["outcome"].success for n in range(3 * len(KINDS)))
 
 
 @pytest.mark.parametrize("name", [name for name in MANIFEST.scripts if name.startswith("hack")])
