@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..rewards.gated import Gate
-from .credit import TurnBatch, estimate
+from .credit.registry import check_parameters
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -146,7 +146,7 @@ class TrainConfig(BaseModel):
 
     def check_estimator(self) -> None:
         """Raise ``ValueError`` if the estimator is unknown or does not take its arguments: told before anything is built."""
-        estimate(self.estimator, TurnBatch.from_lists([[0.0]], [0.0]), **self.estimator_args)
+        check_parameters(self.estimator, self.estimator_args)
 
 
 def find_recipe(name: str) -> Path:

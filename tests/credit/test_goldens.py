@@ -8,7 +8,7 @@ IG = TurnBatch.from_lists([[0.12, 0.23, None], [0.05, None], [-0.05, 0.15, None]
 GTPO = TurnBatch.from_lists([[0, 0, 0], [-0.1, 0], [0, 0, 0]], [1.0, 1.0, 0.3])
 STATES = [["A", "B", "C"], ["A", "D"], ["A", "B", "B"]]
 GIGPO = TurnBatch.from_lists([[0, 0, 0], [0, 0], [0, 0, 0]], [10.0, 0.0, 10.0], anchors=STATES)
-BASE = TurnBatch.from_lists([[0], [0], [0]], [1.0, 0.0, 0.5])
+BASE = TurnBatch.from_lists([[0], [0], [0]], [1.0, 0.0, 0.5], token_counts=[[5], [3], [4]])
 
 
 def check(name, batch, expected, **parameters):
@@ -75,9 +75,9 @@ def test_gigpo_step_part(std, expected):
     np.testing.assert_allclose(with_steps - without, expected, atol=1e-5)
 
 
-def test_gigpo_without_anchors_is_the_episode_part():
+def test_gigpo_without_its_steps_needs_no_anchors():
     batch = TurnBatch.from_lists([[0, 0, 0], [0, 0], [0, 0, 0]], [10.0, 0.0, 10.0])
-    check("gigpo", batch, [3.333333] * 3 + [-6.666667] * 2 + [3.333333] * 3)
+    check("gigpo", batch, [3.333333] * 3 + [-6.666667] * 2 + [3.333333] * 3, step_weight=0.0)
 
 
 def test_equal_anchor_labels_of_different_groups_are_different_states():
@@ -94,10 +94,152 @@ def test_equal_anchor_labels_of_different_groups_are_different_states():
         ("grpo", {"ddof": 0}, [1.224742, -1.224742, 0.0]),
         ("grpo", {"std": False}, [0.5, -0.5, 0.0]),
         ("rloo", {}, [0.75, -0.75, 0.0]),
+        ("dr_grpo", {}, [0.5, -0.5, 0.0]),
+        ("opo", {}, [0.416667, -0.583333, -0.083333]),
+        ("reinforce_pp", {}, [0.998187, -1.397461, -0.199637]),
+        ("reinforce_pp_baseline", {}, [0.998187, -1.397461, -0.199637]),
+        ("pass_at_k", {}, [0.5, 0.0, 0.0]),
     ],
 )
 def test_outcome_baselines(name, parameters, expected):
     check(name, BASE, expected, **parameters)
+
+
+def test_pass_at_k_gives_nothing_to_ties():
+    check("pass_at_k", TurnBatch.from_lists([[0]] * 3, [1.0, 1.0, 0.0]), [0, 0, 0])
+    check("pass_at_k", TurnBatch.from_lists([[0]] * 3, [-1.0, -3.0, 0.0], valid=[True, True, False]), [2.0, 0, 0])
+
+
+def test_reinforce_pp_discounts_turns():
+    # returns 0.95, 0.5 + 0.9 * 0 = 0.5 and 0.9, 1: mean 0.8375, deviations squared .01265625 .11390625 .00390625 .02640625: std 0.228674
+    batch = TurnBatch.from_lists([[0.5, 0.5], [0, 0]], [0.0, 1.0])
+    check("reinforce_pp", batch, [0.491966, -1.475899, 0.273315, 0.710618], gamma=0.9)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [([0, 0, 0], [-0.499999] * 3), ([1, 0, 0], [0.866024, -0.866024, -0.866024]), ([1, 1, 1], [0, 0, 0])],
+)
+def test_ngrpo(outcomes, expected):
+    check("ngrpo", TurnBatch.from_lists([[0]] * 3, outcomes), expected)
+
+
+def test_s_grpo_pays_early_exits():
+    exits = {"turn_rewards": [[0]] * 4, "outcomes": [0, 1, 1, 1]}
+    check("s_grpo", TurnBatch.from_lists(**exits, token_counts=[[1], [2], [3], [4]]), [-0.4375, 0.5625, 0.0625, -0.1875])
+    # as long as each other: the same reward, 1, 0.5, 0.5, mean 0.5 with the wrong one
+    check("s_grpo", TurnBatch.from_lists(**exits, token_counts=[[1], [2], [4], [4]]), [-0.5, 0.5, 0.0, 0.0])
+
+
+def test_gdpo_normalises_every_component_by_itself():
+    # a: z = 1, 0, -1 (over 100); b: z = -1, 0, 1 (over 0.01); their plain sum would follow a alone
+    parts = {"a": [200.0, 100.0, 0.0], "b": [0.0, 0.01, 0.02]}
+    batch = TurnBatch.from_lists([[0]] * 3, [0.0] * 3, components=parts)
+    np.testing.assert_allclose(estimate("gdpo", batch, whitened=False), [0, 0, 0], atol=2e-4)
+    np.testing.assert_allclose(estimate("gdpo", batch, weights={"a": 1.0}, whitened=False), [1, 0, -1], atol=1e-6)
+    np.testing.assert_allclose(estimate("gdpo", batch, weights={"a": 0.5, "b": 2.0}), [-1, 0, 1], atol=1e-4)
+    with pytest.raises(ValueError, match=r"weighs \['c'\].*allowed: a, b"):
+        estimate("gdpo", batch, weights={"c": 1.0})
+    # without components: the turn rewards' sum and the outcome
+    plain = TurnBatch.from_lists([[1.0], [0.0]], [0.0, 1.0])
+    check("gdpo", plain, [0.707106, -0.707106], weights={"turn": 1.0}, whitened=False)
+
+
+def test_mt_grpo():
+    outcomes = [1.0, 0.0, 1.0]
+    expected = [1.577050, 0.577250, -1.154501, -1.154501, -0.422550, 0.577250]
+    check("mt_grpo", TurnBatch.from_lists([[1, 0], [0.5, 0], [0, 0]], outcomes), expected)
+    check("mt_grpo", TurnBatch.from_lists([[1], [0.5], [0]], outcomes), [1.090947, -0.872757, -0.218189])
+
+
+def test_ppr_and_spa_without_a_critic_are_returns():
+    judged = TurnBatch.from_lists([[0.8, 0.6, None], [0.5, None], [0.9, None, None]], [1.0, 0.0, 1.0])
+    check("ppr", judged, [2.4, 1.6, 1.0, -0.5, 0.0, 1.9, 1.0, 1.0], whitened=False)
+    shares = TurnBatch.from_lists([[0.7, 0.5, 0.8], [0.6, 0.45], [0.4, 0.7, 0.6]], [1.0, 0.0, 0.5])
+    check("spa", shares, [2.0, 1.3, 0.8, 1.05, 0.45, 1.7, 1.3, 0.6], whitened=False)
+
+
+def test_ppr_leaves_an_episode_of_one_turn_alone():
+    check("ppr", TurnBatch.from_lists([[0.5]], [0.25]), [0.75], whitened=False)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, [2.495009, -0.018073, -0.074733, -0.493580, -1.331274]),
+        ({"step_ddof": 0}, [2.653208, -0.156497, -0.015408, -0.483692, -1.420261]),
+    ],
+)
+def test_istar(parameters, expected):
+    check("istar", TurnBatch.from_lists([[0.1, -0.05], [0.05, 0.025], [-0.025]], [1.0, 0.0, 0.0]), expected, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("zeta", "expected"),
+    [
+        (0.1, [1.360826, 0.603129, -1.145556, -0.676218, -0.142181]),
+        (0.05, [1.343968, 0.611942, -1.155137, -0.667405, -0.133368]),
+    ],
+)
+def test_empg(zeta, expected):
+    batch = TurnBatch.from_lists([[0, 0], [0, 0], [0]], [1.0, 0.0, 0.5], entropies=[[0.2, 0.8], [0.5, 1.1], [0.35]])
+    check("empg", batch, expected, zeta=zeta)
+
+
+def test_rebel():
+    beliefs = [["g1", "g2"], ["g1", "g1"], ["g1", "g2", "g3"]]
+    batch = TurnBatch.from_lists([[0.3, 0.5], [0.2, 0.1], [0.4, 0.6, 0.5]], [10.0, 0.0, 10.0], anchors=beliefs)
+    check("rebel", batch, [5.831302, 3.314583, -9.158698, -9.256198, 5.916927, 3.352083, 3.333333])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [({}, [0.999997, 1.089895, -0.999997, -1.089895, 0, 0]), ({"std": False}, [0.475, 0.5, -0.475, -0.5, 0, 0])],
+)
+def test_hgpo(parameters, expected):
+    states = [["A", "B"], ["A", "B"], ["C", "B"]]
+    check("hgpo", TurnBatch.from_lists([[0, 1], [0, 0], [0, 0.5]], [0.0] * 3, anchors=states), expected, **parameters)
+
+
+def test_hgpo_leaves_out_levels_that_say_nothing():
+    check("hgpo", GIGPO, [0.707106, -0.707103, 0, -1.414213, 0, 0.707106, -0.707103, 1.414207])
+
+
+@pytest.mark.parametrize(
+    ("rewards", "parameters", "expected"),
+    [
+        ([0, 0, 0], {}, [0.677585, 0.5405, 0.5]),
+        ([0, 0, 0], {"gamma": 1.0, "lam": 1.0}, [0.8, 0.6, 0.5]),
+        ([0.1, -0.1, 0], {"lam": 0.95}, [0.733568, 0.46525, 0.5]),
+        ([0, 0, 0], {"gamma": 1.0, "lam": 0.0}, [0.2, 0.1, 0.5]),
+    ],
+)
+def test_turn_ppo(rewards, parameters, expected):
+    batch = TurnBatch.from_lists([rewards], [1.0], values=[[0.2, 0.4, 0.5]])
+    check("turn_ppo", batch, expected, whitened=False, **parameters)
+    if parameters.get("lam") == 0.0:
+        check("vine", batch, expected)
+
+
+def test_whitening_counts_tokens():
+    # 0.8, 0.6, 0.5 with 1, 2, 1 tokens: mean 0.625, squares (.030625 + 2 * .000625 + .015625) / 3: std 0.125831
+    batch = TurnBatch.from_lists([[0, 0, 0]], [1.0], values=[[0.2, 0.4, 0.5]], token_counts=[[1, 2, 1]])
+    check("turn_ppo", batch, [1.390754, -0.198679, -0.993396], gamma=1.0, lam=1.0)
+
+
+def test_gated_rewards_count_where_the_goal_was_reached():
+    rewards, outcomes = [[0.1, 0.1, 0.05], [0.1, 0.1, 0.05], [0.3]], [1.0, 0.0, -1.0]
+    plain = TurnBatch.from_lists([rewards[0], [0, 0, 0], [0]], outcomes)
+    check("gated", TurnBatch.from_lists(rewards, outcomes), estimate("gtpo", plain), base="gtpo")
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("turn_ppo", "values"), ("vine", "values"), ("empg", "entropy"), ("hgpo", "anchor"), ("rebel", "anchor"), ("gigpo", "anchor")],
+)
+def test_what_an_estimator_cannot_do_without_is_named(name, missing):
+    with pytest.raises(ValueError, match=rf"estimator '{name}' needs .*{missing}"):
+        estimate(name, BASE)
 
 
 def test_turn_rloo():

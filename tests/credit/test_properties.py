@@ -12,7 +12,11 @@ from turnwise.records import Message, Outcome, StopReason, Task, TokenTrace, Tra
 from turnwise.trainers.credit import TurnBatch, estimate, list_estimators, register_estimator
 
 ESTIMATORS = list_estimators()
-OUTCOME_ONLY = {"grpo", "rloo"}
+OUTCOME_ONLY = {"grpo", "rloo", "dr_grpo", "opo", "reinforce_pp_baseline", "pass_at_k", "ngrpo", "s_grpo", "empg"}
+OVER_THE_BATCH = {"reinforce_pp", "reinforce_pp_baseline", "gdpo", "ppr", "spa", "turn_ppo", "empg"}
+"""What normalises over all groups, unless told not to."""
+WITHOUT_BASELINE = {"ngrpo", "vine"}
+"""What gives equal episodes something."""
 CHOICES = [
     *((name, {}) for name in ESTIMATORS),
     ("grpo", {"std": False}),
@@ -24,6 +28,13 @@ CHOICES = [
     ("gtpo", {"unscored": "zero"}),
     ("gigpo", {"std": True, "cross_steps": True, "singleton": "raw"}),
     ("gigpo", {"unscored": "zero", "ddof": 0, "std": True}),
+    ("ngrpo", {"virtual": 2, "max_reward": 0.5, "singleton": "raw"}),
+    ("gdpo", {"whitened": False, "weights": {"turn": 2.0, "outcome": 1.0}}),
+    ("mt_grpo", {"turn_weight": 0.5, "ddof": 0}),
+    ("istar", {"step_ddof": 0, "singleton": "raw"}),
+    ("hgpo", {"std": False, "base_group": True, "history": 1}),
+    ("gated", {"base": "gigpo", "threshold": 0.2}),
+    ("empg", {"base": "turn_rloo", "zeta": 0.05}),
     ("user_rl", {"turn": "r2g", "score": "r2g"}),
     ("user_rl", {"turn": "em", "unscored": "zero", "ddof": 0}),
     ("user_rl", {"turn": "naive", "gamma": 1.0, "singleton": "zero"}),
@@ -43,7 +54,17 @@ def build(rows, keep=None):
         [group for *_, group, _ in rows],
         [[a for _, a in turns] for turns, *_ in rows],
         valid=[ok for *_, ok in rows],
+        **columns([[(0.0 if r is None else r, a) for r, a in turns] for turns, *_ in rows]),
     )
+
+
+def columns(rows):
+    """What critics, entropies and tokenizers say, out of the turns themselves."""
+    return {
+        "values": [[0.25 * r + 0.1 * (a == "a") for r, a in turns] for turns in rows],
+        "entropies": [[abs(r) + 0.5 * (a == "b") for r, a in turns] for turns in rows],
+        "token_counts": [[1 + (a == "a") for _, a in turns] for turns in rows],
+    }
 
 
 def split(values, rows):
@@ -88,7 +109,7 @@ def test_permuting_episodes_permutes_advantages(name, choice, rows, seed):
         np.testing.assert_allclose(shuffled[place], straight[i], atol=1e-6)
 
 
-@every_choice
+@pytest.mark.parametrize(("name", "choice"), [c for c in CHOICES if c[0] not in OVER_THE_BATCH or c[1].get("whitened") is False], ids=str)
 @given(rows=episodes)
 @settings(max_examples=25, deadline=None)
 def test_groups_know_nothing_of_each_other(name, choice, rows):
@@ -120,21 +141,26 @@ def test_an_unscored_turn_changes_nothing_for_the_others(name, rows):
         np.testing.assert_allclose(after[1:] if turns else after, before, atol=1e-9)
 
 
-@every_choice
+every_comparison = pytest.mark.parametrize(("name", "choice"), [c for c in CHOICES if c[0] not in WITHOUT_BASELINE], ids=str)
+
+
+@every_comparison
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -7.3, 1e9 / 7])
 def test_equal_episodes_get_exactly_zero(name, choice, value):
-    batch = TurnBatch.from_lists([[value]] * 7, [value] * 7, anchors=[["a"]] * 7)
+    batch = TurnBatch.from_lists([[value]] * 7, [value] * 7, anchors=[["a"]] * 7, values=[[0.5]] * 7, entropies=[[0.5]] * 7)
     assert estimate(name, batch, **choice).tolist() == [0.0] * 7
 
 
-@every_choice
+@every_comparison
 def test_equal_totals_that_differ_in_the_last_bit_are_equal(name, choice):
-    batch = TurnBatch.from_lists([[0.1 + 0.2], [0.3]] * 2, [0.1 + 0.2, 0.3] * 2, anchors=[["a"]] * 4)
+    more = {"anchors": [["a"]] * 4, "values": [[0.5]] * 4, "entropies": [[0.1 + 0.2], [0.3]] * 2}
+    batch = TurnBatch.from_lists([[0.1 + 0.2], [0.3]] * 2, [0.1 + 0.2, 0.3] * 2, **more)
     assert estimate(name, batch, **{**choice, **({"eps": 0.0} if name == "grpo" else {})}).tolist() == [0.0] * 4
 
 
 def test_estimating_on_numpy_loads_no_torch():
-    code = "import sys, turnwise as t; [t.estimate(n, t.TurnBatch.from_lists([[0.5]], [1.0])) for n in t.list_estimators()]"
+    batch = "t.TurnBatch.from_lists([[0.5]], [1.0], anchors=[['a']], values=[[0.0]], entropies=[[0.0]])"
+    code = f"import sys, turnwise as t; [t.estimate(n, {batch}) for n in t.list_estimators()]"
     subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=True)
 
 
@@ -142,12 +168,14 @@ def test_estimating_on_numpy_loads_no_torch():
 def test_a_turns_reward_reaches_its_own_advantage_unsummed(name):
     # the others must differ: a z-score of three values, two of them equal, says only which is the odd one
     rewards = [[0.0, 0.0, 0.0], [0.5, 0.25, 0.5], [0.25, 0.0, 0.0]]
-    anchors = [["a", "b", "c"]] * 3
-    before = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], anchors=anchors))
+    more = {"anchors": [["a", "b", "c"]] * 3, "values": [[0.5, 0.25, 0.5]] * 3, "entropies": [[0.5, 0.25, 0.75]] * 3}
+    before = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], **more))
     rewards[0] = [0.0, 0.75, 0.0]
-    after = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], anchors=anchors))
+    after = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], **more))
     if name in OUTCOME_ONLY:
         assert after.tolist() == before.tolist()
+    elif name == "mt_grpo":  # the sum of an episode's turn rewards is credited to its first turn
+        assert after[0] > before[0] + 0.1
     else:
         assert after[1] > before[1] + 0.1
 
@@ -168,8 +196,9 @@ def test_the_change_of_one_reward_is_what_the_formulas_say():
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_rewards_that_are_not_finite_count_as_zero_and_are_counted(name):
-    bad = TurnBatch.from_lists([[float("nan"), 0.5], [float("inf"), 0.0]], [1.0, float("nan")])
-    good = TurnBatch.from_lists([[0.0, 0.5], [0.0, 0.0]], [1.0, 0.0])
+    more = {"anchors": [["a", "b"]] * 2, "values": [[0.5, 0.25]] * 2, "entropies": [[0.5, 0.25]] * 2}
+    bad = TurnBatch.from_lists([[float("nan"), 0.5], [float("inf"), 0.0]], [1.0, float("nan")], **more)
+    good = TurnBatch.from_lists([[0.0, 0.5], [0.0, 0.0]], [1.0, 0.0], **more)
     assert bad.nonfinite == 3
     assert estimate(name, bad).tolist() == estimate(name, good).tolist()
 
@@ -186,7 +215,7 @@ def test_unknown_names_and_parameters_name_the_closest():
 @pytest.mark.parametrize(
     ("name", "choice"),
     [
-        *((name, {"singleton": "raww"}) for name in ("grpo", "rloo", "gtpo", "gigpo", "user_rl")),
+        *((name, {"singleton": "raww"}) for name in ("grpo", "rloo", "gtpo", "gigpo", "user_rl", "dr_grpo", "opo", "ngrpo", "istar")),
         *((name, {"unscored": "skip"}) for name in ("gtpo", "gigpo", "user_rl")),
         ("igpo", {"mode": "both"}),
         ("gtpo", {"scope": "batch"}),
@@ -197,7 +226,7 @@ def test_unknown_names_and_parameters_name_the_closest():
 )
 def test_unknown_choices_are_refused(name, choice):
     with pytest.raises(ValueError, match=rf"{next(iter(choice.values()))}.*allowed: "):
-        estimate(name, TurnBatch.from_lists([[0.0]], [0.0]), **choice)
+        estimate(name, TurnBatch.from_lists([[0.0]], [0.0], anchors=[["a"]]), **choice)
 
 
 @pytest.mark.parametrize(

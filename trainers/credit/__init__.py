@@ -4,7 +4,10 @@ TurnBatch.from_lists(...) | from_trajectories(...)  ->  estimate(name, batch, **
 """
 
 # Importing these registers the built-in estimators, so nobody can take their names first.
+from . import baselines as baselines
+from . import critics as critics
 from . import outcome as outcome
+from . import process as process
 from . import turn as turn
 from . import users as users
 from .batch import TurnBatch

@@ -5,7 +5,7 @@ Letters: E episodes, T turns of all episodes together, G groups.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -16,6 +16,8 @@ from ...records import Trajectory
 from .segments import Array
 
 Numbers: TypeAlias = npt.NDArray[Any]
+OUTCOME = "outcome"
+"""The component that is the outcome."""
 Rows: TypeAlias = "Sequence[Sequence[float | None]]"
 
 
@@ -48,12 +50,17 @@ class TurnBatch:
     """[T] index of the turn in its episode."""
     num_groups: int
     num_anchors: int
+    anchored: bool = False
+    """Whether states were given at all; if not, all of ``anchor`` is -1."""
     values: Array | None = None
     """[T] critic values, if there is a critic."""
     entropies: Array | None = None
     """[T] mean token entropy of the turn, in nats."""
     token_counts: Array | None = None
     """[T] action tokens of the turn."""
+    components: Array | None = None
+    """[E, C] what each reward component came to in the episode, by ``component_names``."""
+    component_names: tuple[str, ...] = ()
     parents: Array | None = None
     """[E] episode this one was forked from; -1: none."""
     nonfinite: int = 0
@@ -80,17 +87,25 @@ class TurnBatch:
         entropies: Sequence[Sequence[float]] | None = None,
         token_counts: Sequence[Sequence[int]] | None = None,
         parents: Sequence[int] | None = None,
+        components: Mapping[str, Sequence[float]] | None = None,
     ) -> TurnBatch:
         """A batch from one list per episode. ``None`` as a reward: unscored. ``groups``: any labels; default: one group.
 
-        ``anchors``: any labels, ``None`` where there is none; equal labels of different groups are different states.
+        ``anchors``: any labels, ``None`` where there is none; equal labels of different groups are different states. ``components``:
+        for each name what it came to in every episode.
         Raises ``ValueError`` that names the column and the episode when lengths disagree, a reward is no number, or a parent
         is no episode.
         """
         rows = [_rewards(row, number) for number, row in enumerate(turn_rewards)]
         lengths = np.asarray([len(row) for row in rows], np.int64)
         count = len(lengths)
-        for name, given in (("outcomes", outcomes), ("groups", groups), ("valid", valid), ("parents", parents)):
+        for name, given in (
+            ("outcomes", outcomes),
+            ("groups", groups),
+            ("valid", valid),
+            ("parents", parents),
+            *(components or {}).items(),
+        ):
             if given is not None and len(given) != count:
                 raise ValueError(f"{name} has {len(given)} entries for {count} episodes; give one per episode")
         for number, parent in enumerate(() if parents is None else parents):
@@ -122,10 +137,13 @@ class TurnBatch:
             position=np.arange(len(flat)) - offsets[episode],
             num_groups=num_groups,
             num_anchors=num_anchors,
+            anchored=anchors is not None,
             values=column(values, "values", np.float64),
             entropies=column(entropies, "entropies", np.float64),
             token_counts=column(token_counts, "token_counts", np.int64),
             parents=None if parents is None else np.asarray(parents, np.int64),
+            components=None if components is None else np.asarray(list(components.values()), np.float64).reshape(-1, count).T,
+            component_names=tuple(components or ()),
             nonfinite=bad,
         )
 
@@ -133,14 +151,16 @@ class TurnBatch:
     def from_trajectories(cls, trajectories: Sequence[Trajectory], groups: Sequence[Hashable] | None = None) -> TurnBatch:
         """A batch of trajectories, in order; episodes of one task and environment seed are a group unless ``groups`` is given."""
         sampled = [[len(turn.tokens.action_ids) if turn.tokens else 0 for turn in t.turns] for t in trajectories]
+        anchors = [[turn.anchor for turn in t.turns] for t in trajectories]
         counted = all(turn.tokens is not None for t in trajectories for turn in t.turns)
         return cls.from_lists(
             turn_rewards=[[turn.reward for turn in t.turns] for t in trajectories],
             outcomes=[t.outcome.score for t in trajectories],
             groups=[(t.task.hash, t.env_seed) for t in trajectories] if groups is None else groups,
-            anchors=[[turn.anchor for turn in t.turns] for t in trajectories],
+            anchors=anchors if any(label is not None for row in anchors for label in row) else None,
             valid=[t.outcome.valid for t in trajectories],
             token_counts=sampled if counted else None,
+            components=_components(trajectories),
         )
 
     def to_torch(self, device: Any = "cpu") -> TurnBatch:
@@ -148,9 +168,17 @@ class TurnBatch:
         import torch
 
         names = ("offsets", "reward", "scored", "outcome", "valid", "group", "anchor", "episode", "position")
-        names += ("values", "entropies", "token_counts", "parents")
+        names += ("values", "entropies", "token_counts", "parents", "components")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
+
+
+def _components(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
+    """For every component of a turn reward its sum over each episode, and the outcome's score."""
+    names = dict.fromkeys(name for t in trajectories for turn in t.turns for name in turn.components)
+    sums = {name: [sum(turn.components.get(name, 0.0) for turn in t.turns) for t in trajectories] for name in names}
+    own = sums.get(OUTCOME, [0.0] * len(trajectories))
+    return {**sums, OUTCOME: [score + t.outcome.score for score, t in zip(own, trajectories, strict=True)]}
 
 
 def _rewards(row: Any, number: int) -> list[float | None]:

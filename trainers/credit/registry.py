@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from .batch import TurnBatch
@@ -53,8 +53,27 @@ def estimate(name: str, batch: TurnBatch, **parameters: Any) -> Array:
     return function(batch, **parameters)
 
 
+def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` if there is no such estimator or it does not take these parameters or their values."""
+    columns: dict[str, Any] = {"anchors": [["a"]], "values": [[0.0]], "entropies": [[0.0]], "token_counts": [[1]], "parents": [-1]}
+    estimate(name, TurnBatch.from_lists([[0.0]], [0.0], **columns), **parameters)
+
+
+def needed(column: Array | None, estimator: str, name: str, source: str) -> Array:
+    """``column``, which ``estimator`` cannot do without. Raises ``ValueError`` that says where it comes from."""
+    if column is None:
+        raise ValueError(f"estimator {estimator!r} needs {name}, which this batch does not have; {source}")
+    return column
+
+
 def _known(name: str, allowed: list[str], what: str) -> None:
     if name not in allowed:
         close = difflib.get_close_matches(name, allowed, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"there is no {what} {name!r}; allowed: {', '.join(sorted(allowed)) or 'none'}.{hint}")
+
+
+def anchored(batch: TurnBatch, estimator: str) -> None:
+    """Raise ``ValueError`` if no turn of the batch says in which state it was taken."""
+    source = "the environment's anchor() must give it (manifest: anchors), or give anchors= to TurnBatch.from_lists"
+    needed(batch.anchor if batch.anchored else None, estimator, "the state of every turn (anchors)", source)

@@ -22,11 +22,11 @@ def zeros(count: int, like: Array) -> Array:
     return like.new_zeros(count) if is_torch(like) else np.zeros(count, like.dtype)
 
 
-def where(condition: Array, x: Array, y: float) -> Array:
+def where(condition: Array, x: Array, y: Array | float) -> Array:
     if is_torch(x):
         import torch
 
-        return torch.where(condition, x, torch.full_like(x, y))
+        return torch.where(condition, x, y if isinstance(y, torch.Tensor) else torch.full_like(x, y))
     return np.where(condition, x, y)
 
 
@@ -50,11 +50,11 @@ def segment_sum(values: Array, ids: Array, count: int) -> Array:
     return np.bincount(ids, weights=values, minlength=count)
 
 
-def segment_max(values: Array, ids: Array, count: int) -> Array:
-    """[count] maxima of non-negative integers ``values`` [N] by ``ids``; 0 for an empty segment."""
+def segment_max(values: Array, ids: Array, count: int, start: float = 0) -> Array:
+    """[count] maxima of ``values`` [N] by ``ids``, at least ``start``, which an empty segment has."""
     if is_torch(values):
-        return values.new_zeros(count).scatter_reduce_(0, ids, values, "amax")
-    out = np.zeros(count, values.dtype)
+        return values.new_full((count,), start).scatter_reduce_(0, ids, values, "amax")
+    out = np.full(count, start, values.dtype)
     np.maximum.at(out, ids, values)
     return out
 
@@ -95,10 +95,7 @@ def standardize(
         deviation = (variance + inner_eps) ** 0.5
         deviation = where(deviation > floor, deviation, floor)
         out = centred / (deviation + eps)[ids] if eps or floor or inner_eps else centred / where(deviation > 0, deviation, 1.0)[ids]
-    enough = (people > 1)[ids]
-    if singleton == "raw":
-        return where(enough, out, 0.0) + where(enough, zeros(len(values), values), 1.0) * values
-    return where(enough, out, 0.0)
+    return where((people > 1)[ids], out, values if singleton == "raw" else 0.0)
 
 
 def returns_to_go(rewards: Array, offsets: Array, gamma: float) -> Array:
@@ -118,3 +115,32 @@ def returns_to_go(rewards: Array, offsets: Array, gamma: float) -> Array:
         here = starts[: reach[position + 2]] + position
         out[here] += gamma * out[here + 1]
     return out
+
+
+def gae(rewards: Array, values: Array, offsets: Array, gamma: float, lam: float) -> Array:
+    """[T] generalised advantages A_t = d_t + gamma lam A_{t+1}, d_t = r_t + gamma V_{t+1} - V_t, within each episode; V is 0 after its end.
+
+    Source: Schulman et al., arXiv 1506.02438. Steps may be turns or action tokens: what lies between them is no step and is skipped.
+    """
+    later = zeros(len(values), values)
+    later[:-1] = values[1:]
+    nonempty = offsets[1:] > offsets[:-1]
+    later[offsets[1:][nonempty] - 1] = 0.0
+    return returns_to_go(rewards + gamma * later - values, offsets, gamma * lam)
+
+
+def stable_order(*keys: Array) -> Array:
+    """Indices that sort by the first key, then the second, and so on; equal ones stay in order."""
+    order = _arange(keys[0])
+    for key in reversed(keys):
+        given = key[order]
+        order = order[given.argsort(stable=True) if is_torch(given) else given.argsort(kind="stable")]
+    return order
+
+
+def _arange(like: Array) -> Array:
+    if is_torch(like):
+        import torch
+
+        return torch.arange(len(like), device=like.device)
+    return np.arange(len(like))

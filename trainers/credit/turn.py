@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from .batch import TurnBatch
 from .outcome import Singleton, last_turns, rewards_with_outcome, to_turns
-from .registry import register_estimator
+from .registry import anchored, register_estimator
 from .segments import Array, as_float, drop_rounding, is_torch, returns_to_go, segment_max, segment_sum, standardize, where, zeros
 
 Unscored = Literal["out", "zero"]
@@ -152,13 +152,15 @@ def gigpo(
     singleton: Singleton = "zero",
     unscored: Unscored = "out",
 ) -> Array:
-    """A = A_episode + step_weight A_step. Precondition: the environment gives anchors, else A_step is 0.
+    """A = A_episode + step_weight A_step. Precondition: the environment gives anchors, unless ``step_weight`` is 0.
 
     A_episode: sum of turn rewards plus outcome, minus the group's mean. A_step: discounted return-to-go minus the mean of
     all returns of the group from the same state (anchor); a state seen once gives 0, a state seen twice in one episode
     counts twice. ``unscored`` as in ``gtpo``. ``std`` divides both by their pools' deviation. ``cross_steps`` takes the episode
     statistics over turns, so that long episodes weigh more, as verl-agent's code does. Source: GiGPO, arXiv 2505.10978.
     """
+    if step_weight:
+        anchored(batch, "gigpo")
     rewards = rewards_with_outcome(batch)
     score = segment_sum(rewards, batch.episode, batch.num_episodes)
     lengths = batch.offsets[1:] - batch.offsets[:-1] if cross_steps else None
