@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from turnwise.trainers.credit import TurnBatch, estimate
+from turnwise.trainers.credit.critics import bilevel_gae, token_gae
 
 IG = TurnBatch.from_lists([[0.12, 0.23, None], [0.05, None], [-0.05, 0.15, None]], [1.0, 0.0, 0.5])
 GTPO = TurnBatch.from_lists([[0, 0, 0], [-0.1, 0], [0, 0, 0]], [1.0, 1.0, 0.3])
@@ -227,6 +228,59 @@ def test_whitening_counts_tokens():
     check("turn_ppo", batch, [1.390754, -0.198679, -0.993396], gamma=1.0, lam=1.0)
 
 
+TREE = {"parents": [-1, 0, -1, 2], "forks": [0, 1, 0, 1]}
+
+
+@pytest.mark.parametrize(("ddof", "first", "second"), [(1, 0.707105, 0.707106), (0, 0.999996, 0.999998)])
+def test_tree_rpo(ddof, first, second):
+    # two siblings worth 0.5 and 0; the first one's children 1 and 0, the other's 0 and 0
+    batch = TurnBatch.from_lists([[0, 0]] * 4, [1.0, 0.0, 0.0, 0.0], **TREE)
+    check("tree_rpo", batch, [first, second, first, -second, -first, 0, -first, 0], ddof=ddof)
+    # variances (ddof 1): 0.125 above, 0.5 below
+    check("tree_rpo", batch, [0, 0.707106, 0, -0.707106, 0, 0, 0, 0], least_variance=0.2)
+
+
+def test_tree_grpo():
+    batch = TurnBatch.from_lists([[0]] * 4, [1.0, 0.0, 1.0, 1.0], parents=[-1, 0, -1, 2])
+    check("tree_grpo", batch, [1.207105, -2.207103, 0.499999, 0.499999])
+
+
+def test_a_tree_grows_from_a_fork_of_a_fork():
+    batch = TurnBatch.from_lists([[0]] * 4, [1.0, 0.0, 1.0, 1.0], parents=[-1, 0, 1, -1])
+    # one tree of 1, 0, 1 (mean 2/3, std 0.577350) and one of a single episode
+    check("tree_grpo", batch, [1.077350 - 1e-6, -2.654698, 1.077350 - 1e-6, 0.499999])
+
+
+@pytest.mark.parametrize(("mode", "value"), [("softmax", 0.093778), ("proportional", 0.0), ("mean", 0.353553)])
+def test_at2po(mode, value):
+    tree = {"parents": [-1, 0, -1], "forks": [0, 1, 0]}
+    batch = TurnBatch.from_lists([[0, 0]] * 3, [1.0, 0.0, 0.0], entropies=[[0.6, 0.5], [0.6, 1.0], [0.4, 0.3]], **tree)
+    check("at2po", batch, [value, 1.414211, value, -0.707105, -0.707105, -0.707105], mode=mode)
+
+
+R, V = np.array([0, 0.5, 0, 1.0]), np.array([0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("gamma", "lam", "expected"),
+    [(1.0, 1.0, [1.4, 1.3, 0.7, 0.6]), (1.0, 0.95, [1.274675, 1.2365, 0.67, 0.6]), (0.99, 0.95, [1.243540, 1.218012, 0.6603, 0.6])],
+)
+def test_token_gae(gamma, lam, expected):
+    np.testing.assert_allclose(token_gae(R, V, np.array([0, 4]), gamma=gamma, lam=lam), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("lam", "expected"), [(1.0, [1.35, 1.25, 0.7, 0.6]), (0.95, [1.260425, 1.2215, 0.67, 0.6])])
+def test_bilevel_gae(lam, expected):
+    ends = np.array([0, 2, 4]), np.array([0, 2])
+    np.testing.assert_allclose(bilevel_gae(np.array([0.5, 1.0]), V, *ends, lam=lam), expected, atol=1e-6)
+
+
+def test_bilevel_gae_keeps_a_turn_without_reward_apart():
+    # A_2 = 1 - 0.4 = 0.6, A_1 = 0.95 * 0.4 - 0.2 + 0.95 * 0.6 = 0.75; then 0.75 and 0.2 - 0.1 + 0.75
+    found = bilevel_gae(np.array([0.0, 1.0]), V, np.array([0, 2, 4]), np.array([0, 2]))
+    np.testing.assert_allclose(found, [0.85, 0.75, 0.7, 0.6], atol=1e-12)
+
+
 def test_gated_rewards_count_where_the_goal_was_reached():
     rewards, outcomes = [[0.1, 0.1, 0.05], [0.1, 0.1, 0.05], [0.3]], [1.0, 0.0, -1.0]
     plain = TurnBatch.from_lists([rewards[0], [0, 0, 0], [0]], outcomes)
@@ -235,7 +289,10 @@ def test_gated_rewards_count_where_the_goal_was_reached():
 
 @pytest.mark.parametrize(
     ("name", "missing"),
-    [("turn_ppo", "values"), ("vine", "values"), ("empg", "entropy"), ("hgpo", "anchor"), ("rebel", "anchor"), ("gigpo", "anchor")],
+    [
+        *(("turn_ppo", "values"), ("vine", "values"), ("empg", "entropy"), ("hgpo", "anchor"), ("rebel", "anchor"), ("gigpo", "anchor")),
+        *(("tree_rpo", "forked"), ("tree_grpo", "forked"), ("at2po", "forked")),
+    ],
 )
 def test_what_an_estimator_cannot_do_without_is_named(name, missing):
     with pytest.raises(ValueError, match=rf"estimator '{name}' needs .*{missing}"):

@@ -12,7 +12,7 @@ from turnwise.records import Message, Outcome, StopReason, Task, TokenTrace, Tra
 from turnwise.trainers.credit import TurnBatch, estimate, list_estimators, register_estimator
 
 ESTIMATORS = list_estimators()
-OUTCOME_ONLY = {"grpo", "rloo", "dr_grpo", "opo", "reinforce_pp_baseline", "pass_at_k", "ngrpo", "s_grpo", "empg"}
+OUTCOME_ONLY = {"grpo", "rloo", "tree_grpo", "dr_grpo", "opo", "reinforce_pp_baseline", "pass_at_k", "ngrpo", "s_grpo", "empg"}
 OVER_THE_BATCH = {"reinforce_pp", "reinforce_pp_baseline", "gdpo", "ppr", "spa", "turn_ppo", "empg"}
 """What normalises over all groups, unless told not to."""
 WITHOUT_BASELINE = {"ngrpo", "vine"}
@@ -64,6 +64,19 @@ def columns(rows):
         "values": [[0.25 * r + 0.1 * (a == "a") for r, a in turns] for turns in rows],
         "entropies": [[abs(r) + 0.5 * (a == "b") for r, a in turns] for turns in rows],
         "token_counts": [[1 + (a == "a") for _, a in turns] for turns in rows],
+        "parents": [-1] * len(rows),
+        "forks": [0] * len(rows),
+    }
+
+
+def full(episodes, turns):
+    """Every column that some estimator cannot do without, for equally long episodes."""
+    return {
+        "anchors": [list("abc"[:turns])] * episodes,
+        "values": [[0.5, 0.25, 0.5][:turns]] * episodes,
+        "entropies": [[0.5, 0.25, 0.75][:turns]] * episodes,
+        "parents": [-1] * episodes,
+        "forks": [0] * episodes,
     }
 
 
@@ -147,19 +160,20 @@ every_comparison = pytest.mark.parametrize(("name", "choice"), [c for c in CHOIC
 @every_comparison
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -7.3, 1e9 / 7])
 def test_equal_episodes_get_exactly_zero(name, choice, value):
-    batch = TurnBatch.from_lists([[value]] * 7, [value] * 7, anchors=[["a"]] * 7, values=[[0.5]] * 7, entropies=[[0.5]] * 7)
+    batch = TurnBatch.from_lists([[value]] * 7, [value] * 7, **full(7, 1))
     assert estimate(name, batch, **choice).tolist() == [0.0] * 7
 
 
 @every_comparison
 def test_equal_totals_that_differ_in_the_last_bit_are_equal(name, choice):
-    more = {"anchors": [["a"]] * 4, "values": [[0.5]] * 4, "entropies": [[0.1 + 0.2], [0.3]] * 2}
+    more = {**full(4, 1), "entropies": [[0.1 + 0.2], [0.3]] * 2}
     batch = TurnBatch.from_lists([[0.1 + 0.2], [0.3]] * 2, [0.1 + 0.2, 0.3] * 2, **more)
     assert estimate(name, batch, **{**choice, **({"eps": 0.0} if name == "grpo" else {})}).tolist() == [0.0] * 4
 
 
 def test_estimating_on_numpy_loads_no_torch():
-    batch = "t.TurnBatch.from_lists([[0.5]], [1.0], anchors=[['a']], values=[[0.0]], entropies=[[0.0]])"
+    more = "anchors=[['a']], values=[[0.0]], entropies=[[0.0]], parents=[-1], forks=[0]"
+    batch = f"t.TurnBatch.from_lists([[0.5]], [1.0], {more})"
     code = f"import sys, turnwise as t; [t.estimate(n, {batch}) for n in t.list_estimators()]"
     subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=True)
 
@@ -168,13 +182,13 @@ def test_estimating_on_numpy_loads_no_torch():
 def test_a_turns_reward_reaches_its_own_advantage_unsummed(name):
     # the others must differ: a z-score of three values, two of them equal, says only which is the odd one
     rewards = [[0.0, 0.0, 0.0], [0.5, 0.25, 0.5], [0.25, 0.0, 0.0]]
-    more = {"anchors": [["a", "b", "c"]] * 3, "values": [[0.5, 0.25, 0.5]] * 3, "entropies": [[0.5, 0.25, 0.75]] * 3}
+    more = full(3, 3)
     before = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], **more))
     rewards[0] = [0.0, 0.75, 0.0]
     after = estimate(name, TurnBatch.from_lists(rewards, [1.0, 0.0, 0.0], **more))
     if name in OUTCOME_ONLY:
         assert after.tolist() == before.tolist()
-    elif name == "mt_grpo":  # the sum of an episode's turn rewards is credited to its first turn
+    elif name in ("mt_grpo", "tree_rpo"):  # what an episode earns is credited to its first turn, or the turn that has siblings
         assert after[0] > before[0] + 0.1
     else:
         assert after[1] > before[1] + 0.1
@@ -196,11 +210,52 @@ def test_the_change_of_one_reward_is_what_the_formulas_say():
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_rewards_that_are_not_finite_count_as_zero_and_are_counted(name):
-    more = {"anchors": [["a", "b"]] * 2, "values": [[0.5, 0.25]] * 2, "entropies": [[0.5, 0.25]] * 2}
+    more = full(2, 2)
     bad = TurnBatch.from_lists([[float("nan"), 0.5], [float("inf"), 0.0]], [1.0, float("nan")], **more)
     good = TurnBatch.from_lists([[0.0, 0.5], [0.0, 0.0]], [1.0, 0.0], **more)
     assert bad.nonfinite == 3
     assert estimate(name, bad).tolist() == estimate(name, good).tolist()
+
+
+@st.composite
+def forked(draw):
+    """Episodes of one task, most of them forked from an earlier one: (parent, fork, rewards, outcome, valid)."""
+    rows = []
+    for _ in range(draw(st.integers(1, 7))):
+        parent = draw(st.integers(-1, len(rows) - 1))
+        shared = rows[parent][2] if parent >= 0 else []
+        fork = draw(st.integers(0, len(shared)))
+        own = draw(st.lists(st.integers(-4, 4).map(lambda n: n / 4), min_size=1, max_size=3))
+        rows.append((parent, fork, [*shared[:fork], *own], draw(st.integers(0, 4)) / 4, draw(st.booleans())))
+    return rows
+
+
+def grown(rows):
+    parents, forks, rewards, outcomes, valid = (list(column) for column in zip(*rows, strict=True))
+    # an entropy is the node's, as its reward is
+    entropies = [[0.5 + abs(sum(row[: n + 1])) for n in range(len(row))] for row in rewards]
+    return TurnBatch.from_lists(rewards, outcomes, valid=valid, entropies=entropies, parents=parents, forks=forks)
+
+
+@pytest.mark.parametrize("name", ["tree_rpo", "at2po", "tree_grpo"])
+@given(rows=forked())
+@settings(max_examples=60, deadline=None)
+def test_trees(name, rows):
+    """Turns that are one node get one advantage; numpy and torch agree; what is voided counts nowhere, also as a parent."""
+    batch = grown(rows)
+    out = estimate(name, batch)
+    np.testing.assert_allclose(estimate(name, batch.to_torch()).numpy(), out, atol=1e-9)
+    parts = np.split(out, np.cumsum([len(row[2]) for row in rows])[:-1])
+    for number, (parent, fork, *_, ok) in enumerate(rows):
+        assert np.isfinite(parts[number]).all()
+        if not ok:
+            assert not parts[number].any()
+        elif parent >= 0 and rows[parent][4] and name != "tree_grpo":
+            np.testing.assert_allclose(parts[number][:fork], parts[parent][:fork], atol=1e-12)
+    last = rows[-1]
+    if not last[4]:  # nobody was forked from the last one
+        without = estimate(name, grown(rows[:-1])) if len(rows) > 1 else np.zeros(0)
+        np.testing.assert_allclose(out[: len(without)], without, atol=1e-9)
 
 
 def test_unknown_names_and_parameters_name_the_closest():
@@ -218,6 +273,8 @@ def test_unknown_names_and_parameters_name_the_closest():
         *((name, {"singleton": "raww"}) for name in ("grpo", "rloo", "gtpo", "gigpo", "user_rl", "dr_grpo", "opo", "ngrpo", "istar")),
         *((name, {"unscored": "skip"}) for name in ("gtpo", "gigpo", "user_rl")),
         ("igpo", {"mode": "both"}),
+        ("at2po", {"mode": "median"}),
+        ("tree_grpo", {"singleton": "raww"}),
         ("gtpo", {"scope": "batch"}),
         ("user_rl", {"turn": "equal"}),
         ("user_rl", {"score": "mean"}),
@@ -226,7 +283,7 @@ def test_unknown_names_and_parameters_name_the_closest():
 )
 def test_unknown_choices_are_refused(name, choice):
     with pytest.raises(ValueError, match=rf"{next(iter(choice.values()))}.*allowed: "):
-        estimate(name, TurnBatch.from_lists([[0.0]], [0.0], anchors=[["a"]]), **choice)
+        estimate(name, TurnBatch.from_lists([[0.0]], [0.0], **full(1, 1)), **choice)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +296,10 @@ def test_unknown_choices_are_refused(name, choice):
         ({"turn_rewards": [[0.0], ["good"]]}, "episode 1: turn_rewards holds .'good'.; give a list"),
         ({"parents": [-1, 2]}, "episode 1: parent is 2; give another of the 2 episodes"),
         ({"parents": [0, -1]}, "episode 0: parent is 0"),
+        ({"parents": [-1, 0], "forks": [0, 2]}, "episode 1: fork is 2; allowed: 0 to 1"),
+        ({"parents": [-1, 0], "forks": [1, 0]}, "episode 0: fork is 1; allowed: 0 to 0"),
+        ({"parents": [1, 0]}, "episode 0 comes from itself"),
+        ({"forks": [0, 0]}, "forks are given without parents"),
     ],
 )
 def test_columns_that_do_not_fit_are_named(column, message):

@@ -8,6 +8,7 @@ from . import baselines as baselines
 from . import critics as critics
 from . import outcome as outcome
 from . import process as process
+from . import trees as trees
 from . import turn as turn
 from . import users as users
 from .batch import TurnBatch

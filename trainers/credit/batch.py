@@ -63,6 +63,8 @@ class TurnBatch:
     component_names: tuple[str, ...] = ()
     parents: Array | None = None
     """[E] episode this one was forked from; -1: none."""
+    forks: Array | None = None
+    """[E] its turns that are its parent's: they are nodes of one tree. 0 without a parent."""
     nonfinite: int = 0
     """Rewards and outcomes that were NaN or infinite and were taken as 0."""
 
@@ -87,12 +89,14 @@ class TurnBatch:
         entropies: Sequence[Sequence[float]] | None = None,
         token_counts: Sequence[Sequence[int]] | None = None,
         parents: Sequence[int] | None = None,
+        forks: Sequence[int] | None = None,
         components: Mapping[str, Sequence[float]] | None = None,
     ) -> TurnBatch:
         """A batch from one list per episode. ``None`` as a reward: unscored. ``groups``: any labels; default: one group.
 
         ``anchors``: any labels, ``None`` where there is none; equal labels of different groups are different states. ``components``:
-        for each name what it came to in every episode.
+        for each name what it came to in every episode. ``parents`` and ``forks``: an episode that was forked has its parent's first
+        ``forks`` turns as its own first ones.
         Raises ``ValueError`` that names the column and the episode when lengths disagree, a reward is no number, or a parent
         is no episode.
         """
@@ -108,9 +112,7 @@ class TurnBatch:
         ):
             if given is not None and len(given) != count:
                 raise ValueError(f"{name} has {len(given)} entries for {count} episodes; give one per episode")
-        for number, parent in enumerate(() if parents is None else parents):
-            if parent == number or not -1 <= parent < count:
-                raise ValueError(f"episode {number}: parent is {parent}; give another of the {count} episodes, or -1 for none")
+        _check_tree(parents, forks, lengths)
         flat = [r for row in rows for r in row]
         scored = np.asarray([r is not None for r in flat], np.bool_)
         reward = np.asarray([0.0 if r is None else r for r in flat], np.float64)
@@ -142,6 +144,7 @@ class TurnBatch:
             entropies=column(entropies, "entropies", np.float64),
             token_counts=column(token_counts, "token_counts", np.int64),
             parents=None if parents is None else np.asarray(parents, np.int64),
+            forks=None if forks is None else np.asarray(forks, np.int64),
             components=None if components is None else np.asarray(list(components.values()), np.float64).reshape(-1, count).T,
             component_names=tuple(components or ()),
             nonfinite=bad,
@@ -168,9 +171,29 @@ class TurnBatch:
         import torch
 
         names = ("offsets", "reward", "scored", "outcome", "valid", "group", "anchor", "episode", "position")
-        names += ("values", "entropies", "token_counts", "parents", "components")
+        names += ("values", "entropies", "token_counts", "parents", "forks", "components")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
+
+
+def _check_tree(parents: Sequence[int] | None, forks: Sequence[int] | None, lengths: npt.NDArray[np.int64]) -> None:
+    """Raise ``ValueError`` unless every parent is another episode, no episode comes from itself, and forks lie inside both."""
+    count = len(lengths)
+    if forks is not None and parents is None:
+        raise ValueError("forks are given without parents; give parents too")
+    for number, parent in enumerate(() if parents is None else parents):
+        if parent == number or not -1 <= parent < count:
+            raise ValueError(f"episode {number}: parent is {parent}; give another of the {count} episodes, or -1 for none")
+        fork = 0 if forks is None else forks[number]
+        most = min(int(lengths[number]), int(lengths[parent])) if parent >= 0 else 0
+        if not 0 <= fork <= most:
+            raise ValueError(f"episode {number}: fork is {fork}; allowed: 0 to {most}, the turns it can share with its parent")
+    for number in range(0 if parents is None else count):
+        at, steps = number, 0
+        while parents is not None and at >= 0:
+            at, steps = parents[at], steps + 1
+            if steps > count:
+                raise ValueError(f"episode {number} comes from itself by its parents; give a tree")
 
 
 def _components(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:

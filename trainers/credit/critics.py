@@ -63,3 +63,34 @@ def spa(batch: TurnBatch, *, gamma: float = 1.0, lam: float = 1.0, whitened: boo
     advantages are returns. Source: SPA-RL, arXiv 2505.20732.
     """
     return with_values(batch, batch.reward, gamma, lam, whitened)
+
+
+def token_gae(rewards: Array, values: Array, offsets: Array, *, gamma: float = 1.0, lam: float = 1.0) -> Array:
+    """[N] advantages of action tokens: GAE over the tokens of each episode (``offsets`` [E+1]), whatever lies between turns is skipped.
+
+    ``rewards`` [N] are on the last token of their turn. Not whitened. Source: PPO, arXiv 1707.06347, as in verl with observations masked.
+    """
+    return gae(rewards, values, offsets, gamma, lam)
+
+
+def bilevel_gae(
+    turn_rewards: Array,
+    values: Array,
+    turn_offsets: Array,
+    offsets: Array,
+    *,
+    gamma: float = 1.0,
+    lam: float = 1.0,
+    turn_gamma: float = 0.95,
+) -> Array:
+    """[N] advantages of action tokens: GAE over turns first, then inside each turn with what the turn came to as its reward.
+
+    ``turn_rewards`` [T]; ``values`` [N] of tokens; ``turn_offsets`` [T+1] first token of each turn, and N; ``offsets`` [E+1] first turn of
+    each episode, and T. Turns are discounted by ``turn_gamma``, tokens by ``gamma``. Every turn has a token; where one ends is given and
+    not read off its reward. Not whitened. Source: VAGEN's bi-level GAE, as in RAGEN.
+    """
+    ends = turn_offsets[1:] - 1
+    at_end = values[ends]
+    rewards = zeros(len(values), values)
+    rewards[ends] = gae(turn_rewards, at_end, offsets, turn_gamma, lam) + at_end
+    return gae(rewards, values, turn_offsets, gamma, lam)

@@ -55,7 +55,8 @@ def estimate(name: str, batch: TurnBatch, **parameters: Any) -> Array:
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` if there is no such estimator or it does not take these parameters or their values."""
-    columns: dict[str, Any] = {"anchors": [["a"]], "values": [[0.0]], "entropies": [[0.0]], "token_counts": [[1]], "parents": [-1]}
+    columns: dict[str, Any] = {"anchors": [["a"]], "values": [[0.0]], "entropies": [[0.0]], "token_counts": [[1]]}
+    columns |= {"parents": [-1], "forks": [0]}
     estimate(name, TurnBatch.from_lists([[0.0]], [0.0], **columns), **parameters)
 
 
