@@ -157,6 +157,17 @@ def test_an_unscored_turn_changes_nothing_for_the_others(name, rows):
 every_comparison = pytest.mark.parametrize(("name", "choice"), [c for c in CHOICES if c[0] not in WITHOUT_BASELINE], ids=str)
 
 
+@every_choice
+def test_a_hundred_turns_beside_one_and_none(name, choice):
+    rng = np.random.default_rng(0)
+    lengths = [100, 1, 0, 37]
+    rows = [[(float(r), "ab"[n % 2]) for n, r in enumerate(rng.normal(size=length))] for length in lengths]
+    out = estimate(name, build([(turns, float(n % 2), 0, True) for n, turns in enumerate(rows)]), **choice)
+    assert out.shape == (138,)
+    assert np.isfinite(out).all()
+    assert np.abs(out).max() < 1000
+
+
 @every_comparison
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -7.3, 1e9 / 7])
 def test_equal_episodes_get_exactly_zero(name, choice, value):
