@@ -40,6 +40,8 @@ class Sample:
     """Position of the trajectory in the batch."""
     images: tuple[Placed, ...] = ()
     """Images among ``ids``, in order."""
+    turn: npt.NDArray[np.int64] | None = None
+    """Which of the sample's turns an action token belongs to, from 0; -1 elsewhere. None: all to one."""
 
 
 def assemble(
@@ -143,10 +145,12 @@ def _sample(
     length = len(history)
     action, advantage = np.zeros(length, np.bool_), np.zeros(length, np.float32)
     logprobs, weights = np.zeros(length, np.float32), np.zeros(length, np.float32)
-    for start, ids, values, gain in pieces:
+    turn = np.full(length, -1, np.int64)
+    for number, (start, ids, values, gain) in enumerate(pieces):
         span = slice(start, start + len(ids))
         action[span], advantage[span], logprobs[span], weights[span] = True, gain, values, weight
-    return Sample(np.asarray(history, np.int64), action, advantage, logprobs, weights, position, tuple(images))
+        turn[span] = number
+    return Sample(np.asarray(history, np.int64), action, advantage, logprobs, weights, position, tuple(images), turn)
 
 
 def scale(samples: Sequence[Sample], factor: float) -> list[Sample]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..rewards.gated import Gate
 from .credit.registry import check_parameters
+
+if TYPE_CHECKING:
+    from .loss import LossOptions
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -112,9 +115,16 @@ class TrainConfig(BaseModel):
     """Optimizer steps per step."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     kl_coef: float = Field(default=0.0, ge=0)
-    """Weight of the k3 divergence from the policy as it was before reinforcement learning."""
+    """Weight of the divergence from the policy as it was before reinforcement learning."""
+    kl: Literal["k1", "k2", "k3"] = "k3"
+    """Its estimator."""
+    ratio: Literal["token", "turn", "turn_sum", "sequence"] = "token"
+    """What the ratio of the loss is taken of; see ``LossOptions``."""
+    objective: Literal["clip", "cispo"] = "clip"
     clip_low: float = Field(default=0.2, ge=0)
     clip_high: float = Field(default=0.28, ge=0)
+    dual_clip: float | None = Field(default=None, gt=1)
+    """An advantage below 0 costs at most this many times its size."""
     aggregate: Literal["token", "rollout"] = "token"
     loss_weight: str = ""
     """A measure of an episode's last turn, such as ``difficulty`` of Ground-v0 (GUI-G1), that its loss is multiplied by, over its mean in
@@ -143,6 +153,20 @@ class TrainConfig(BaseModel):
     """Steps between evaluations on ``eval_split`` during training; 0: only before and after."""
     allow_train: bool = False
     """Permit a train split for evaluation."""
+
+    def loss_options(self) -> LossOptions:
+        """The loss of these settings. Raises ``ValueError`` where they do not go together."""
+        from .loss import LossOptions
+
+        return LossOptions(
+            ratio=self.ratio,
+            objective=self.objective,
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+            dual_clip=self.dual_clip,
+            kl=self.kl,
+            kl_coef=self.kl_coef,
+        )
 
     def check_estimator(self) -> None:
         """Raise ``ValueError`` if the estimator is unknown or does not take its arguments: told before anything is built."""

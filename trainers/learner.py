@@ -20,7 +20,7 @@ from ..agents.models import base_model
 from .assemble import Sample, scale
 from .forward import hidden_states
 from .head import token_logprobs
-from .loss import LossTerms, policy_loss
+from .loss import LossOptions, LossTerms, policy_loss
 from .pack import Pack, pack, use_packed_attention
 
 Schedule = Literal["constant", "linear", "cosine"]
@@ -40,8 +40,8 @@ class Learner:
     """Trains ``model`` (a transformers causal LM, or a peft model of one) in place.
 
     ``reference``: a model for the KL term, or "base" for the peft model's own base with the adapter disabled; needed when
-    ``kl_coef`` > 0. ``minibatches``: optimizer steps per ``update``. ``token_budget``: packed tokens per forward pass.
-    ``temperature``: the sampler's. ``images``: what reads the images of samples that hold some (the sampler's reader).
+    the ``loss`` has a ``kl_coef`` above 0. ``minibatches``: optimizer steps per ``update``. ``token_budget``: packed tokens per
+    forward pass. ``temperature``: the sampler's. ``images``: what reads the images of samples that hold some (the sampler's reader).
     ``optimizer`` "muon" (Jordan 2024; scaled as in arXiv 2502.16982, so ``lr`` means what it
     means for AdamW) moves the hidden matrices of small models in fewer steps; everything else stays with AdamW. Weights
     below float32 are trained through float32 copies, so small steps are not lost.
@@ -60,17 +60,16 @@ class Learner:
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         max_grad_norm: float = 1.0,
-        clip_low: float = 0.2,
-        clip_high: float = 0.28,
-        kl_coef: float = 0.0,
+        loss: LossOptions | None = None,
         minibatches: int = 1,
         temperature: float = 1.0,
         token_budget: int = 8192,
         seed: int = 0,
         images: ImageReader | None = None,
     ) -> None:
-        if kl_coef > 0 and reference is None:
-            raise ValueError(f"kl_coef is {kl_coef} but there is no reference model; pass reference, or set kl_coef to 0")
+        self.loss = loss or LossOptions()
+        if self.loss.kl_coef > 0 and reference is None:
+            raise ValueError(f"kl_coef is {self.loss.kl_coef} but there is no reference model; pass reference, or set kl_coef to 0")
         use_packed_attention(base_model(model))
         self.model, self.reference, self.images = model, reference, images
         if reference is not None and reference != "base":
@@ -78,8 +77,7 @@ class Learner:
         self.device = next(model.parameters()).device
         self.step = 0
         """Optimizer steps taken."""
-        self.max_grad_norm, self.kl_coef = max_grad_norm, kl_coef
-        self.clip_low, self.clip_high = clip_low, clip_high
+        self.max_grad_norm = max_grad_norm
         self.minibatches, self.temperature, self.token_budget = minibatches, temperature, token_budget
         self._rate = lambda step: learning_rate(step, base=lr, schedule=schedule, warmup=warmup, total=total_steps)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
@@ -108,7 +106,7 @@ class Learner:
         Samples without any advantage are left out of the computation unless a KL term needs them (their gradient is 0);
         they keep their share of the weights and are counted as ``skipped_samples``.
         """
-        useful = [s for s in samples if self.kl_coef > 0 or s.advantage.any()]
+        useful = [s for s in samples if self.loss.kl_coef > 0 or s.advantage.any()]
         skipped = float(len(samples) - len(useful))
         if not useful:
             return {"skipped_samples": skipped, "optimizer_steps": 0.0}
@@ -220,7 +218,7 @@ class Learner:
 
     def _policy_terms(self, one: Pack) -> tuple[LossTerms, torch.Tensor]:
         reference = None
-        if self.reference is not None and self.kl_coef > 0:
+        if self.reference is not None and self.loss.kl_coef > 0:
             with torch.no_grad(), _without_adapter(self.model) if self.reference == "base" else nullcontext():
                 reference = self._forward(one, None if self.reference == "base" else self.reference)[0]
         logprobs, entropy = self._forward(one)
@@ -229,10 +227,10 @@ class Learner:
             one.logprobs,
             one.advantage,
             one.weight,
-            clip_low=self.clip_low,
-            clip_high=self.clip_high,
+            self.loss,
+            turn=one.turn,
+            sample=one.sample,
             reference=reference,
-            kl_coef=self.kl_coef,
         )
         return terms, entropy
 

@@ -69,6 +69,7 @@ class Training:
         self.run_folder = run
         self.config: TrainConfig = run.config
         self.config.check_estimator()
+        self.config.loss_options()
         self.cursor = Cursor()
         self.clock = Clock()
         self._started = time.monotonic()
@@ -338,9 +339,7 @@ class Training:
             warmup=c.warmup_steps,
             total_steps=c.steps * c.minibatches,
             reference=open_reference(self.run_folder, self.model),
-            kl_coef=c.kl_coef,
-            clip_low=c.clip_low,
-            clip_high=c.clip_high,
+            loss=c.loss_options(),
             minibatches=c.minibatches,
         )
         self._restore(learner)

@@ -1,10 +1,46 @@
-"""The policy loss: clipped token ratios, a KL term, and the numbers that tell whether an update was sane."""
+"""The policy loss: clipped ratios of tokens, turns or samples, a KL term, and the numbers that tell whether an update was sane."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import torch
+
+Ratio: TypeAlias = Literal["token", "turn", "turn_sum", "sequence"]
+Objective: TypeAlias = Literal["clip", "cispo"]
+Divergence: TypeAlias = Literal["k1", "k2", "k3"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossOptions:
+    """``ratio``: what pi / pi_sampled is taken of: "token" (PPO), "turn", the geometric mean over a turn's tokens (AT2PO, arXiv
+    2601.04767), "turn_sum", their product (Turn-PPO, arXiv 2512.17008), "sequence", the geometric mean over the sample (GSPO, arXiv
+    2507.18071), which is the episode, or its part up to a restart of the context. Wider levels want narrower bounds (GSPO: 3e-4, 4e-4).
+
+    ``objective``: "clip", the smaller of A rho and A clip(rho, 1 - clip_low, 1 + clip_high); "cispo", A log pi times the clipped ratio
+    without its gradient, so that no token is lost (CISPO, arXiv 2506.13585). ``dual_clip`` c: an advantage below 0 costs at most c |A|
+    (arXiv 1912.09729; 3 is usual). ``kl``: Schulman's estimator of the divergence from the reference, ``kl_coef`` its weight.
+
+    Raises ``ValueError`` for what is not among these.
+    """
+
+    ratio: Ratio = "token"
+    objective: Objective = "clip"
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    dual_clip: float | None = None
+    kl: Divergence = "k3"
+    kl_coef: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, given, allowed in (("ratio", self.ratio, Ratio), ("objective", self.objective, Objective), ("kl", self.kl, Divergence)):
+            if given not in get_args(allowed):
+                raise ValueError(f"{name} is {given!r}; allowed: {', '.join(get_args(allowed))}")
+        if self.dual_clip is not None and self.dual_clip <= 1:
+            raise ValueError(f"dual_clip is {self.dual_clip}; allowed: above 1, or none")
+        if self.dual_clip is not None and self.objective != "clip":
+            raise ValueError(f"dual_clip is for the objective clip, not {self.objective}; leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +49,16 @@ class LossTerms:
 
     loss: torch.Tensor
     stats: dict[str, torch.Tensor]
+
+
+def k1(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """log policy - log reference: unbiased as a value; as a loss its gradient is that of the samples' likelihood and not of the KL."""
+    return logprobs - reference
+
+
+def k2(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Half the squared log-ratio: biased as a value, with the gradient of KL(policy || reference) on the policy's own samples."""
+    return 0.5 * (logprobs - reference) ** 2
 
 
 def k3(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
@@ -24,26 +70,54 @@ def k3(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     return (d.exp() - d - 1.0).clamp(max=10.0)
 
 
+_DIVERGENCES = {"k1": k1, "k2": k2, "k3": k3}
+
+
+def log_ratio_of(level: Ratio, log_ratio: torch.Tensor, turn: torch.Tensor | None, sample: torch.Tensor | None) -> torch.Tensor:
+    """[M] log-ratio that each token takes part in: its own, or its turn's or sample's mean or sum. Gradients go to all tokens of it.
+
+    ``turn`` and ``sample``: [M] numbers from 0. Raises ``ValueError`` when the one that ``level`` needs is missing.
+    """
+    if level == "token":
+        return log_ratio
+    ids = sample if level == "sequence" else turn
+    if ids is None:
+        raise ValueError(
+            f"a ratio by {level} needs to know which tokens belong together; pass {'sample' if level == 'sequence' else 'turn'}"
+        )
+    count = int(ids.max()) + 1 if len(ids) else 0
+    total = log_ratio.new_zeros(count).index_add(0, ids, log_ratio)
+    if level != "turn_sum":
+        total = total / log_ratio.new_zeros(count).index_add(0, ids, torch.ones_like(log_ratio)).clamp_min(1.0)
+    return total[ids]
+
+
 def policy_loss(
     logprobs: torch.Tensor,
     sampled: torch.Tensor,
     advantage: torch.Tensor,
     weight: torch.Tensor,
+    options: LossOptions | None = None,
     *,
-    clip_low: float = 0.2,
-    clip_high: float = 0.28,
+    turn: torch.Tensor | None = None,
+    sample: torch.Tensor | None = None,
     reference: torch.Tensor | None = None,
-    kl_coef: float = 0.0,
 ) -> LossTerms:
     """sum_t w_t [ -min(rho_t A_t, clip(rho_t, 1 - low, 1 + high) A_t) + kl_coef k3_t ], rho = exp(log pi - log pi_sampled).
 
-    PPO (arXiv 1707.06347) per token with clip-higher (DAPO, arXiv 2503.14476). All arguments are [M]; ``sampled`` are the
-    sampler's log-probs, ``weight`` sums to 1 over the batch. Precondition: log-probs at the sampling temperature.
+    PPO (arXiv 1707.06347) per token with clip-higher (DAPO, arXiv 2503.14476); ``options`` has the other forms. All arguments are [M];
+    ``sampled`` are the sampler's log-probs, ``weight`` sums to 1 over the batch. Precondition: log-probs at the sampling temperature.
     """
-    log_ratio = logprobs - sampled
+    o = options or LossOptions()
+    log_ratio = log_ratio_of(o.ratio, logprobs - sampled, turn, sample)
     ratio = log_ratio.exp()
-    clipped = ratio.clamp(1.0 - clip_low, 1.0 + clip_high)
-    surrogate = torch.minimum(ratio * advantage, clipped * advantage)
+    clipped = ratio.clamp(1.0 - o.clip_low, 1.0 + o.clip_high)
+    if o.objective == "cispo":
+        surrogate = clipped.detach() * advantage * logprobs
+    else:
+        surrogate = torch.minimum(ratio * advantage, clipped * advantage)
+        if o.dual_clip is not None:
+            surrogate = torch.where(advantage < 0, torch.maximum(surrogate, o.dual_clip * advantage), surrogate)
     loss = -(weight * surrogate).sum()
     with torch.no_grad():
         bound = (clipped * advantage < ratio * advantage).float()
@@ -53,7 +127,7 @@ def policy_loss(
             "ratio_max": ratio.max() if len(ratio) else ratio.new_zeros(()),
         }
     if reference is not None:
-        kl = k3(logprobs, reference)
-        loss = loss + kl_coef * (weight * kl).sum()
+        kl = _DIVERGENCES[o.kl](logprobs, reference)
+        loss = loss + o.kl_coef * (weight * kl).sum()
         stats["kl"] = (weight * kl.detach()).sum()
     return LossTerms(loss=loss, stats=stats)

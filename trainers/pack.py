@@ -60,6 +60,10 @@ class Pack:
     advantage: torch.Tensor
     logprobs: torch.Tensor
     weight: torch.Tensor
+    turn: torch.Tensor
+    """Turns, numbered through the pack."""
+    sample: torch.Tensor
+    """Samples, numbered through the pack."""
     tokens: int
     """Tokens of the samples; N is smaller by what is shared."""
     images: PackedImages | None = None
@@ -101,6 +105,16 @@ def _common(a: Sample, b: Sample) -> int:
     return int(differ[0]) if len(differ) else length
 
 
+def _turns(samples: Sequence[Sample]) -> list[np.ndarray[Any, Any]]:
+    """For each sample the numbers of its trained tokens' turns, going on where the sample before stopped."""
+    numbers, begun = list[np.ndarray[Any, Any]](), 0
+    for sample in samples:
+        own = np.zeros(int(sample.action.sum()), np.int64) if sample.turn is None else sample.turn[sample.action]
+        numbers.append(own + begun)
+        begun += int(own.max(initial=-1)) + 1
+    return numbers
+
+
 def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
     width = max(len(s.ids) for s, _ in batch)
     rows = np.zeros((len(batch), width), np.int64)
@@ -138,6 +152,8 @@ def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
         advantage=values("advantage"),
         logprobs=values("logprobs"),
         weight=values("weight"),
+        turn=tensor(_turns([s for s, _ in batch])),
+        sample=tensor([np.full(int(mask.sum()), row) for row, mask in enumerate(trained)]),
         tokens=sum(len(s.ids) for s, _ in batch),
         images=_images(placed, count, device) if placed else None,
     )

@@ -14,6 +14,7 @@ from turnwise.records import ImageSpan, Message, TokenTrace
 from turnwise.trainers.assemble import assemble
 from turnwise.trainers.information_gain import BEFORE, InformationGain
 from turnwise.trainers.learner import Learner
+from turnwise.trainers.loss import LossOptions
 from turnwise.trainers.pack import pack
 
 from .vision_kit import FAMILIES, TALKS, ask, load, own_logits, picture, play
@@ -214,7 +215,7 @@ def test_lora_trains_the_tower_unless_it_is_frozen(folder, freeze):
         assert any(".visual." in n for n in names) is not freeze
         episodes = episodes_of(base_model(policy), processor)
         samples = assemble(episodes, advantages(episodes))
-        learner = Learner(policy, lr=1e-2, kl_coef=0.01, reference="base", images=image_reader(processor))
+        learner = Learner(policy, lr=1e-2, loss=LossOptions(kl_coef=0.01), reference="base", images=image_reader(processor))
         first, second = learner.update(samples), learner.update(samples)
         assert first["ratio_max"] == pytest.approx(1.0, abs=1e-4)
         assert first["kl"] == pytest.approx(0.0, abs=1e-6)
