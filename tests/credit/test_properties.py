@@ -321,7 +321,10 @@ def test_columns_that_do_not_fit_are_named(column, message):
 def test_trajectories_give_the_batch_that_lists_give():
     def make(task, rewards, score, valid=True, env_seed=0, tokens=True):
         # turn i writes i + 1 tokens
-        traces = [TokenTrace(context_ids=(1,), action_ids=(7,) * (i + 1), logprobs=(-1.0,) * (i + 1)) for i in range(len(rewards))]
+        traces = [
+            TokenTrace(context_ids=(1,), action_ids=(7,) * (i + 1), logprobs=tuple(-1.5 - n for n in range(i + 1)))
+            for i in range(len(rewards))
+        ]
         action = Message(role="assistant", content="x")
         turns = tuple(
             Turn(index=i, observation=(), action=action, reward=r, anchor=f"s{i}", tokens=traces[i] if tokens else None)
@@ -340,6 +343,10 @@ def test_trajectories_give_the_batch_that_lists_give():
     assert batch.scored.tolist() == [True, False, True, True, True]
     assert batch.valid.tolist() == [True, False, True, True]
     assert batch.token_counts.tolist() == [1, 2, 1, 1, 1]
+    assert batch.entropies.tolist() == [1.5, 2.0, 1.5, 1.5, 1.5]  # mean of 1.5; of 1.5 and 2.5
+    assert batch.component_names == ("outcome",)
+    assert batch.components.tolist() == [[1.0], [0.0], [0.0], [0.0]]
     assert batch.anchor.tolist() == [0, 1, 2, 0, 3]
     assert TurnBatch.from_trajectories(played, groups=["x", "y", "y", "x"]).group.tolist() == [0, 1, 1, 0]
-    assert TurnBatch.from_trajectories([*played, make("a", [0.0], 0.0, tokens=False)]).token_counts is None
+    unsampled = TurnBatch.from_trajectories([*played, make("a", [0.0], 0.0, tokens=False)])
+    assert (unsampled.token_counts, unsampled.entropies) == (None, None)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from ...records import Trajectory
+from ...records import TokenTrace, Trajectory
 from .segments import Array
 
 Numbers: TypeAlias = npt.NDArray[Any]
@@ -55,7 +55,7 @@ class TurnBatch:
     values: Array | None = None
     """[T] critic values, if there is a critic."""
     entropies: Array | None = None
-    """[T] mean token entropy of the turn, in nats."""
+    """[T] mean token entropy of the turn, in nats; of trajectories its estimate, the mean of -log pi over the tokens sampled."""
     token_counts: Array | None = None
     """[T] action tokens of the turn."""
     components: Array | None = None
@@ -163,6 +163,7 @@ class TurnBatch:
             anchors=anchors if any(label is not None for row in anchors for label in row) else None,
             valid=[t.outcome.valid for t in trajectories],
             token_counts=sampled if counted else None,
+            entropies=[[_surprise(turn.tokens) for turn in t.turns] for t in trajectories] if counted else None,
             components=_components(trajectories),
         )
 
@@ -174,6 +175,11 @@ class TurnBatch:
         names += ("values", "entropies", "token_counts", "parents", "forks", "components")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
+
+
+def _surprise(trace: TokenTrace | None) -> float:
+    """Mean of -log pi over the sampled tokens, whose expectation is the mean entropy; 0 without tokens."""
+    return -sum(trace.logprobs) / len(trace.logprobs) if trace is not None and trace.logprobs else 0.0
 
 
 def _check_tree(parents: Sequence[int] | None, forks: Sequence[int] | None, lengths: npt.NDArray[np.int64]) -> None:
