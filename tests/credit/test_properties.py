@@ -311,6 +311,8 @@ def test_unknown_choices_are_refused(name, choice):
         ({"parents": [-1, 0], "forks": [1, 0]}, "episode 0: fork is 1; allowed: 0 to 0"),
         ({"parents": [1, 0]}, "episode 0 comes from itself"),
         ({"forks": [0, 0]}, "forks are given without parents"),
+        ({"parents": [-1, 0], "forks": [0]}, "forks has 1 entries for 2 episodes"),
+        ({"components": {"care": [1.0]}}, "care has 1 entries for 2 episodes"),
     ],
 )
 def test_columns_that_do_not_fit_are_named(column, message):

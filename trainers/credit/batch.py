@@ -103,13 +103,8 @@ class TurnBatch:
         rows = [_rewards(row, number) for number, row in enumerate(turn_rewards)]
         lengths = np.asarray([len(row) for row in rows], np.int64)
         count = len(lengths)
-        for name, given in (
-            ("outcomes", outcomes),
-            ("groups", groups),
-            ("valid", valid),
-            ("parents", parents),
-            *(components or {}).items(),
-        ):
+        per_episode = {"outcomes": outcomes, "groups": groups, "valid": valid, "parents": parents, "forks": forks, **(components or {})}
+        for name, given in per_episode.items():
             if given is not None and len(given) != count:
                 raise ValueError(f"{name} has {len(given)} entries for {count} episodes; give one per episode")
         _check_tree(parents, forks, lengths)
@@ -122,10 +117,6 @@ class TurnBatch:
         episode = np.repeat(np.arange(count), lengths)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         anchor, num_anchors = _anchors(_flat(anchors, lengths, "anchors"), group[episode])
-
-        def column(rows: Sequence[Sequence[Any]] | None, name: str, kind: Any) -> Numbers | None:
-            flat_rows = _flat(rows, lengths, name)
-            return None if flat_rows is None else np.asarray(flat_rows, kind)
 
         return cls(
             offsets=offsets,
@@ -140,11 +131,11 @@ class TurnBatch:
             num_groups=num_groups,
             num_anchors=num_anchors,
             anchored=anchors is not None,
-            values=column(values, "values", np.float64),
-            entropies=column(entropies, "entropies", np.float64),
-            token_counts=column(token_counts, "token_counts", np.int64),
-            parents=None if parents is None else np.asarray(parents, np.int64),
-            forks=None if forks is None else np.asarray(forks, np.int64),
+            values=_column(_flat(values, lengths, "values"), np.float64),
+            entropies=_column(_flat(entropies, lengths, "entropies"), np.float64),
+            token_counts=_column(_flat(token_counts, lengths, "token_counts"), np.int64),
+            parents=_column(parents, np.int64),
+            forks=_column(forks, np.int64),
             components=None if components is None else np.asarray(list(components.values()), np.float64).reshape(-1, count).T,
             component_names=tuple(components or ()),
             nonfinite=bad,
@@ -175,6 +166,10 @@ class TurnBatch:
         names += ("values", "entropies", "token_counts", "parents", "forks", "components")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
+
+
+def _column(values: Sequence[Any] | None, kind: Any) -> Numbers | None:
+    return None if values is None else np.asarray(values, kind)
 
 
 def _surprise(trace: TokenTrace | None) -> float:
