@@ -92,7 +92,8 @@ class SlotCache:
         """Give ``targets`` the first ``length`` positions of ``source``."""
         for pair in self._store.values():
             for store in pair:
-                store[list(targets), :, :length] = store[source, :, :length]
+                # Cloned: torch refuses a source that lies in the target, which it sees when the prefix fills the whole store.
+                store[list(targets), :, :length] = store[source, :, :length].clone()
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return int(self._positions[0, 0]) if self._positions.numel() else 0

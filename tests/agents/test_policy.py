@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from turnwise.agents.base import Episode
-from turnwise.agents.decoder import Decoder, Sampled
+from turnwise.agents.decoder import Decoder, Sampled, SlotCache
 from turnwise.agents.policy import PolicyAgent
 from turnwise.agents.render import Renderer, TemplateError
 from turnwise.agents.tiny import build_model, build_tokenizer
@@ -193,3 +193,17 @@ def test_a_tokenizer_without_a_template_is_refused():
 def test_any_text_survives_the_tokenizer(tokenizer):
     for text in ["", "naïve café", "\U0001f600 <search>", "a\n\n b\t"]:
         assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+@pytest.mark.parametrize("length", [63, 64, 65])
+def test_a_prefix_is_copied_whatever_its_length(length):
+    """The cache grows by 64 positions: one of them fills it to the last."""
+    cache, keys = SlotCache(), torch.randn(1, 2, length, 8)
+    cache.plan(torch.tensor([0]), torch.arange(length)[None], length, 3)
+    cache.update(keys, -keys, 0)
+    cache.copy(0, [1, 2], length)
+    cache.plan(torch.tensor([0, 1, 2]), torch.full((3, 1), length), length + 1, 3)
+    found, values = cache.update(torch.zeros(3, 2, 1, 8), torch.zeros(3, 2, 1, 8), 0)
+    for row in range(3):
+        assert torch.equal(found[row, :, :length], keys[0])
+        assert torch.equal(values[row, :, :length], -keys[0])
