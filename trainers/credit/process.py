@@ -8,7 +8,7 @@ from typing import Any
 from .batch import TurnBatch
 from .outcome import Singleton, rewards_with_outcome, to_turns
 from .registry import anchored, estimate, needed, register_estimator
-from .segments import Array, as_float, drop_rounding, returns_to_go, segment_max, segment_sum, standardize, where, zeros
+from .segments import Array, as_float, drop_rounding, exp, relabel, returns_to_go, segment_max, segment_sum, standardize, where, zeros
 
 
 @register_estimator("mt_grpo")
@@ -100,10 +100,10 @@ def empg(
     highest = segment_max(where(valid, entropy, -1e300), ids, 1, -1e300)
     lowest = -segment_max(where(valid, -entropy, -1e300), ids, 1, -1e300)
     scaled = where(valid, (entropy - lowest) / (highest - lowest + 1e-8), 0.0)
-    clear = 2.718281828459045 ** (-k * scaled)
+    clear = exp(-k * scaled)
     certain = clear / ((clear * inside).sum() / count + 1e-6)
     later = zeros(batch.num_turns, batch.reward)
-    later[:-1] = 2.718281828459045 ** (-k_next * scaled[1:])
+    later[:-1] = exp(-k_next * scaled[1:])
     follows = zeros(batch.num_turns, batch.reward)
     follows[:-1] = as_float(batch.episode[1:] == batch.episode[:-1], batch.reward)
     modified = advantages * certain + zeta * later * follows
@@ -162,13 +162,5 @@ def _longer(batch: TurnBatch, shared: Array, known: Array, number: int) -> tuple
     reaches[1:] = known[:-1]
     known = known & reaches & (batch.position >= number - 1) & (batch.anchor >= 0)
     pairs = where(known, before * max(1, batch.num_anchors) + batch.anchor, 0)
-    found, labels = _unique(pairs)
-    return labels, max(1, len(found)), known
-
-
-def _unique(values: Array) -> tuple[Array, Array]:
-    if type(values).__module__.startswith("torch"):
-        return values.unique(return_inverse=True)
-    import numpy as np
-
-    return np.unique(values, return_inverse=True)
+    labels, count = relabel(pairs)
+    return labels, max(1, count), known

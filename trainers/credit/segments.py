@@ -131,14 +131,25 @@ def gae(rewards: Array, values: Array, offsets: Array, gamma: float, lam: float)
 
 def stable_order(*keys: Array) -> Array:
     """Indices that sort by the first key, then the second, and so on; equal ones stay in order."""
-    order = _arange(keys[0])
+    order = numbers(keys[0])
     for key in reversed(keys):
         given = key[order]
         order = order[given.argsort(stable=True) if is_torch(given) else given.argsort(kind="stable")]
     return order
 
 
-def _arange(like: Array) -> Array:
+def exp(x: Array) -> Array:
+    return x.exp() if is_torch(x) else np.exp(x)
+
+
+def relabel(values: Array) -> tuple[Array, int]:
+    """Equal ``values`` [N] as equal numbers from 0, and how many there are."""
+    found, labels = values.unique(return_inverse=True) if is_torch(values) else np.unique(values, return_inverse=True)
+    return labels, len(found)
+
+
+def numbers(like: Array) -> Array:
+    """0 .. N-1 for [N]."""
     if is_torch(like):
         import torch
 

@@ -13,7 +13,7 @@ from .baselines import whiten
 from .batch import TurnBatch
 from .outcome import Singleton, rewards_with_outcome, to_turns
 from .registry import needed, register_estimator
-from .segments import Array, as_float, segment_max, segment_sum, standardize, where, zeros
+from .segments import Array, as_float, exp, numbers, segment_max, segment_sum, standardize, where, zeros
 
 _TREE = "roll out with forks (environments that can snapshot and restore), or give parents= and forks= to TurnBatch.from_lists"
 
@@ -52,14 +52,10 @@ def tree_of(batch: TurnBatch, estimator: str) -> Tree:
 def roots(batch: TurnBatch, estimator: str) -> Array:
     """[E] the episode at the root of each episode's tree: itself, if it was forked from none."""
     parents = needed(batch.parents, estimator, "the episodes that others were forked from", _TREE)
-    root = where(parents >= 0, parents, _numbers(parents))
+    root = where(parents >= 0, parents, numbers(parents))
     while bool((parents[root] >= 0).any()):
         root = where(parents[root] >= 0, parents[root], root)
     return root
-
-
-def _numbers(like: Array) -> Array:
-    return (like == like).cumsum(0) - 1
 
 
 def node_values(batch: TurnBatch, tree: Tree, leaf: Array, share: Array) -> tuple[Array, Array]:
@@ -134,7 +130,7 @@ def at2po(batch: TurnBatch, *, mode: str = "softmax", ddof: int = 0, eps: float 
         share = entropy
         if mode == "softmax":
             highest = segment_max(entropy, tree.parent, tree.size, -1e300)
-            share = 2.718281828459045 ** (entropy - highest[tree.parent])
+            share = exp(entropy - highest[tree.parent])
     reward = segment_sum(rewards_with_outcome(batch), batch.episode, batch.num_episodes)
     leaf = standardize(reward, batch.group, batch.num_groups, batch.valid, std=True, ddof=ddof, eps=eps)
     value, _ = node_values(batch, tree, leaf, share)
