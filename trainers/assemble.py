@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from ..agents.images import Placed
 from ..records import ImagePart, TokenTrace, Trajectory, Turn
+from .crediting import to_tokens, token_counts
 
 Floats = npt.NDArray[np.float32]
 Aggregate = Literal["token", "rollout"]
@@ -48,37 +50,47 @@ def assemble(
     trajectories: Sequence[Trajectory],
     advantages: npt.ArrayLike | None = None,
     *,
+    token_advantages: npt.ArrayLike | None = None,
     aggregate: Aggregate = "token",
     merge: bool = True,
 ) -> list[Sample]:
     """Samples of a batch of trajectories; voided episodes give none and enter no weight.
 
     ``advantages``: one number per turn, trajectories in order, as ``credit.estimate`` returns them; None: all 1 (imitation).
+    ``token_advantages``: instead, one number per action token (untrained turns included), in order.
     ``aggregate``: "token", every action token counts the same (DAPO, arXiv 2503.14476); "rollout", every episode counts the
     same. Weights come from the episodes, never from how many samples an episode was cut into.
     ``merge=False`` makes one sample of every turn (same loss, more compute).
     Raises ``ValueError`` when a turn holds no tokens, its tokens do not hold the images it saw, or the number of advantages
-    is not the number of turns.
+    is not the number of turns, or of tokens.
     """
-    turns = sum(len(t.turns) for t in trajectories)
-    flat = np.ones(turns, np.float32) if advantages is None else np.asarray(advantages, np.float32)
-    if flat.shape != (turns,):
-        raise ValueError(f"{flat.shape} advantages for {turns} turns; give one number per turn, trajectories in order")
     for trajectory in trajectories:
         _check_tokens(trajectory)
+    turns = iter(_of_turns(trajectories, advantages, token_advantages))
     counts = [_trained_tokens(t) for t in trajectories]
     total, episodes = sum(counts), sum(count > 0 for count in counts)
     samples: list[Sample] = []
-    first = 0
     for position, trajectory in enumerate(trajectories):
-        own = flat[first : first + len(trajectory.turns)]
-        first += len(trajectory.turns)
+        own = list(islice(turns, len(trajectory.turns)))
         count = counts[position]
         if not count:
             continue
         weight = 1.0 / total if aggregate == "token" else 1.0 / (episodes * count)
         samples += _episode(trajectory, own, weight, position, merge)
     return samples
+
+
+def _of_turns(trajectories: Sequence[Trajectory], advantages: npt.ArrayLike | None, of_tokens: npt.ArrayLike | None) -> list[Floats]:
+    """For every turn the advantages of its action tokens."""
+    counts = token_counts(trajectories)
+    if advantages is not None and of_tokens is not None:
+        raise ValueError("both advantages and token_advantages are given; give one of them")
+    if of_tokens is None:
+        of_tokens = to_tokens(trajectories, np.ones(len(counts)) if advantages is None else advantages)
+    flat = np.asarray(of_tokens, np.float32)
+    if flat.shape != (counts.sum(),):
+        raise ValueError(f"{flat.shape} token_advantages for {counts.sum()} action tokens; give one per token, trajectories in order")
+    return np.split(flat, np.cumsum(counts)[:-1]) if len(counts) else []
 
 
 def _trained_tokens(trajectory: Trajectory) -> int:
@@ -95,9 +107,9 @@ def _check_tokens(trajectory: Trajectory) -> None:
             )
 
 
-def _episode(trajectory: Trajectory, advantages: Floats, weight: float, position: int, merge: bool) -> list[Sample]:
+def _episode(trajectory: Trajectory, advantages: Sequence[Floats], weight: float, position: int, merge: bool) -> list[Sample]:
     history: list[int] = []
-    pieces: list[tuple[int, tuple[int, ...], Floats, float]] = []  # (start of the action, action, log-probs, advantage)
+    pieces: list[tuple[int, tuple[int, ...], Floats, Floats]] = []  # (start of the action, action, log-probs, advantages)
     images: list[Placed] = []
     shown: list[ImagePart] = []  # every image of the episode so far
     samples: list[Sample] = []
@@ -111,7 +123,7 @@ def _episode(trajectory: Trajectory, advantages: Floats, weight: float, position
         images = [*images, *place_images(turn, len(history), shown, trajectory.task.id)]
         history = [*history, *trace.context_ids]
         if turn.trained:
-            pieces.append((len(history), trace.action_ids, np.asarray(trace.logprobs, np.float32), float(advantage)))
+            pieces.append((len(history), trace.action_ids, np.asarray(trace.logprobs, np.float32), advantage))
         history += trace.action_ids
     if pieces:
         samples.append(_sample(history, pieces, weight, position, images))
@@ -140,7 +152,7 @@ def place_images(turn: Turn, start: int, shown: list[ImagePart], task: str) -> l
 
 
 def _sample(
-    history: list[int], pieces: list[tuple[int, tuple[int, ...], Floats, float]], weight: float, position: int, images: Sequence[Placed]
+    history: list[int], pieces: list[tuple[int, tuple[int, ...], Floats, Floats]], weight: float, position: int, images: Sequence[Placed]
 ) -> Sample:
     length = len(history)
     action, advantage = np.zeros(length, np.bool_), np.zeros(length, np.float32)

@@ -1,6 +1,6 @@
-"""One step's experience: groups of rollouts, scored, with an advantage for every turn.
+"""One step's experience: groups of rollouts, scored, with an advantage for every action token.
 
-tasks -> rollout -> (further rewards) -> TurnBatch -> estimate -> Collected; groups without signal are replaced
+tasks -> rollout -> (further rewards) -> Credit -> Collected; groups without signal are replaced
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..agents.base import Agent
 from ..agents.rollout import rollout
 from ..records import Task, Trajectory
-from .credit import TurnBatch, estimate
+from .crediting import Credit, token_counts
 from .progress import Clock
 
 Rewards = Callable[[list[Trajectory]], list[Trajectory]]
@@ -25,7 +25,7 @@ Rewards = Callable[[list[Trajectory]], list[Trajectory]]
 class Collected:
     """The groups a step trains on, and everything that was played for it.
 
-    ``trajectories`` and ``advantages`` (one number per turn, in order) are those of groups with signal; ``played`` holds
+    ``trajectories`` and ``advantages`` (one number per action token, in order) are those of groups with signal; ``played`` holds
     all, replaced groups included, so that curves and counters hide nothing.
     """
 
@@ -49,11 +49,10 @@ def play_groups(env: Any, agent: Agent, tasks: Sequence[Task], group_size: int, 
     return [sorted(group, key=lambda t: t.rollout) for group in groups]
 
 
-def credit(groups: Sequence[Sequence[Trajectory]], estimator: str, options: dict[str, Any]) -> list[npt.NDArray[np.float64]]:
-    """Advantages of each group's turns, flat per group; all groups are one batch to the estimator."""
-    flat = [t for group in groups for t in group]
-    values = np.asarray(estimate(estimator, TurnBatch.from_trajectories(flat), **options), np.float64)
-    ends = np.cumsum([sum(len(t.turns) for t in group) for group in groups])
+def _per_group(groups: Sequence[Sequence[Trajectory]], credit: Credit) -> list[npt.NDArray[np.float64]]:
+    """Advantages of each group, flat; all groups are one batch to the estimator."""
+    values = credit([t for group in groups for t in group])
+    ends = np.cumsum([token_counts(group).sum() for group in groups])
     return np.split(values, ends[:-1])
 
 
@@ -63,8 +62,7 @@ def collect(
     groups: int,
     *,
     rewards: Rewards | None,
-    estimator: str,
-    estimator_args: dict[str, Any],
+    credit: Credit,
     rounds: int,
     clock: Clock,
 ) -> Collected:
@@ -86,11 +84,11 @@ def collect(
             if rewards is not None:
                 scored = rewards([t for group in fresh for t in group])
                 fresh = _regroup(scored, [len(group) for group in fresh])
-            signals = credit(fresh, estimator, estimator_args)
+            signals = _per_group(fresh, credit)
         played += [t for group in fresh for t in group]
         kept += [group for group, values in zip(fresh, signals, strict=True) if values.any()]
     with clock("credit"):
-        advantages = np.concatenate(credit(kept, estimator, estimator_args)) if kept else np.zeros(0)
+        advantages = np.concatenate(_per_group(kept, credit)) if kept else np.zeros(0)
     return Collected(
         trajectories=[t for group in kept for t in group],
         advantages=advantages,

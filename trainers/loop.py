@@ -23,11 +23,11 @@ from ..agents.vision import image_reader
 from ..envs.registry import make
 from ..envs.tasks import TaskSet
 from ..records import Task, Trajectory
-from ..trajectory_io import write_trajectories
 from . import checkpoint
-from .assemble import Sample, assemble
+from .assemble import assemble
 from .collect import Collected, collect, play_groups
 from .config import TrainConfig
+from .crediting import Estimated
 from .demonstrate import demonstrations
 from .evaluate import evaluate
 from .information_gain import InformationGain
@@ -37,6 +37,7 @@ from .progress import Clock, Display
 from .report.write import write_report
 from .runs import RunFolder, derived_seed
 from .shaping import Shaping
+from .step import measures, save_step
 from .warmstart import demonstration_samples, minibatches, warm_step
 from .weights import weighted
 
@@ -194,8 +195,7 @@ class Training:
             stream,
             c.groups,
             rewards=self._shaping.of_step(self._information_gain(agent)),
-            estimator=c.estimator,
-            estimator_args=c.estimator_args,
+            credit=Estimated(c.estimator, c.estimator_args),
             rounds=c.replace_rounds,
             clock=clock,
         )
@@ -215,14 +215,15 @@ class Training:
         got = self._collect(stream, agent, display)
         with self.clock("train"):
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
-            samples = assemble(got.trajectories, advantages, aggregate=c.aggregate)
+            samples = assemble(got.trajectories, token_advantages=advantages, aggregate=c.aggregate)
             metrics = learner.update(samples)
         self.cursor.step += 1
         self.cursor.rollouts += len(got.played)
         if self.cursor.step % c.save_every == 0 or self.cursor.step in (1, c.steps):
-            self._save_trajectories(got, samples)
+            save_step(self.run_folder.path / "trajectories", self.cursor.step, got, samples, c.estimator)
         self.clock.seconds["save"] = self._saving
-        row = {"phase": "rl", "step": self.cursor.step, **self._measures(got, agent), **metrics, "seconds": dict(self.clock.seconds)}
+        row = {"phase": "rl", "step": self.cursor.step, "rollouts": self.cursor.rollouts, **measures(got), "restarts": agent.restarts}
+        row |= {**self._shaping.counts, **metrics, "seconds": dict(self.clock.seconds)}
         # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.
         self.run_folder.log(row)
         if self.cursor.step % c.checkpoint_every == 0 or self.cursor.step == c.steps:
@@ -230,29 +231,6 @@ class Training:
             self._save(learner)
             self._saving = time.perf_counter() - started
         display.step(row, c.steps)
-
-    def _measures(self, got: Collected, agent: PolicyAgent) -> dict[str, Any]:
-        valid = [t for t in got.played if t.outcome.valid]
-        turns = [turn for t in valid for turn in t.turns]
-
-        def mean(values: Sequence[float]) -> float:
-            return float(np.mean(values)) if values else 0.0
-
-        return {
-            "rollouts": self.cursor.rollouts,
-            "score": mean([t.outcome.score for t in valid]),
-            "success": mean([t.outcome.success for t in valid]),
-            "turn_reward": mean([t.turn_reward_sum for t in valid]),
-            "mean_turns": mean([len(t.turns) for t in valid]),
-            "invalid_actions": mean([not turn.action_valid for turn in turns]),
-            "sampled_tokens": sum(t.num_action_tokens for t in got.played),
-            "groups_without_signal": got.without_signal,
-            "groups_replaced": got.replaced,
-            "faults": sum(not t.outcome.valid for t in got.played),
-            "retried": sum(t.attempts > 1 for t in got.played),
-            "restarts": agent.restarts,
-            **self._shaping.counts,
-        }
 
     # ---- what is written -------------------------------------------------------------------------------------------
 
@@ -267,22 +245,6 @@ class Training:
         if self._state is not None and self._state["learner"] is not None:
             learner.load_state_dict(self._state["learner"])
         self._state = None
-
-    def _save_trajectories(self, got: Collected, samples: Sequence[Sample]) -> None:
-        folder, step = self.run_folder.path / "trajectories", self.cursor.step
-        target = folder / f"step-{step:05d}.jsonl"
-        target.unlink(missing_ok=True)
-        write_trajectories(target, got.trajectories)
-        episodes, first = [], 0
-        used = {s.rollout for s in samples if s.advantage.any()}
-        for number, trajectory in enumerate(got.trajectories):
-            own = got.advantages[first : first + len(trajectory.turns)].tolist()
-            first += len(trajectory.turns)
-            used_turns = [number in used and turn.trained for turn in trajectory.turns]
-            tokens = [len(turn.tokens.action_ids) if turn.tokens else 0 for turn in trajectory.turns]
-            episodes.append({"advantages": own, "trained": [[use] * count for use, count in zip(used_turns, tokens, strict=True)]})
-        credit = {"estimator": self.config.estimator, "episodes": episodes}
-        (folder / f"step-{step:05d}.credit.json").write_text(json.dumps(credit) + "\n")
 
     def evaluate(self, name: str, display: Display) -> dict[str, Any]:
         """Held-out results at the training temperature and greedy; written to ``eval/NAME-*`` and ``NAME.json``."""

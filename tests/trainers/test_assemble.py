@@ -77,3 +77,15 @@ def test_a_turn_that_is_not_trained_is_context_and_has_no_weight(merge):
     assert sum(float(s.weight.sum()) for s in samples) == pytest.approx(1.0)  # a quarter for each trained token
     nothing = replace(episode, turns=tuple(replace(t, trained=False) for t in episode.turns))
     assert assemble([nothing], [1.0, 2.0, 3.0]) == []
+
+
+def test_advantages_of_tokens_go_to_their_tokens_over_restarts_and_untrained_turns():
+    episode = trajectory([([1, 2], [7, 8], [-0.5] * 2), ([3], [9], [-1.0]), ([4], [5, 6], [-1.0] * 2)], restarts=(2,))
+    turns = (episode.turns[0], replace(episode.turns[1], trained=False), episode.turns[2])
+    first, second = assemble([replace(episode, turns=turns)], token_advantages=[0.5, -1.0, 4.0, 2.0, 3.0])
+    assert first.advantage.tolist() == [0, 0, 0.5, -1, 0, 0]
+    assert second.advantage.tolist() == [0, 2, 3]
+    with pytest.raises(ValueError, match=r"\(4,\) token_advantages for 5 action tokens"):
+        assemble([episode], token_advantages=[1.0] * 4)
+    with pytest.raises(ValueError, match="give one of them"):
+        assemble([episode], [1.0] * 3, token_advantages=[1.0] * 5)

@@ -11,16 +11,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 from turnwise.agents.tiny import build_tiny
 from turnwise.envs.guess_number import GuessNumber
-from turnwise.records import Outcome
-from turnwise.trainers.collect import collect, credit, play_groups
+from turnwise.records import Outcome, TokenTrace
+from turnwise.trainers.collect import collect, play_groups
 from turnwise.trainers.config import TrainConfig, find_recipe, load_config, parse_settings
+from turnwise.trainers.crediting import Estimated, of_turns
 from turnwise.trainers.loop import Training
 from turnwise.trainers.progress import Clock, Display
 from turnwise.trainers.runs import RunFolder
@@ -211,6 +211,9 @@ def test_wrong_settings_are_explained_before_anything_runs(tmp_path, changes, me
         Training(RunFolder.create(tmp_path / "run", TrainConfig(**{**SMALL, **changes})))
 
 
+TRACE = TokenTrace(context_ids=(1,), action_ids=(2, 3), logprobs=(-0.5, -0.25), restart=True)
+
+
 class _Fixed:
     """Plays episodes whose outcomes are given: tasks with an even number are always won, so their groups carry no signal."""
 
@@ -225,6 +228,7 @@ class _Fixed:
         self.rounds.append([t.data["number"] for t in tasks])
         groups = play_groups(GuessNumber, ScriptedAgent("turnwise.envs.guess_number:Bisection"), tasks, 2, seed=0)
         for group in groups:
+            group[:] = [replace(t, turns=tuple(replace(turn, tokens=TRACE) for turn in t.turns)) for t in group]
             if group[0].task.data["number"] % 2:
                 group[1] = replace(group[1], outcome=Outcome(score=0.0))
         return groups
@@ -234,14 +238,15 @@ def test_groups_without_signal_are_replaced_and_counted():
     tasks = GuessNumber().tasks
     stream = iter([next(t for t in tasks.list_tasks("train") if t.data["number"] == n) for n in (2, 3, 4, 5, 6, 10, 7)])
     fixed = _Fixed()
-    got = collect(fixed.play, stream, 3, rewards=None, estimator="rloo", estimator_args={}, rounds=2, clock=Clock())
+    got = collect(fixed.play, stream, 3, rewards=None, credit=Estimated("rloo", {}), rounds=2, clock=Clock())
     # round 0: 2, 3, 4 -> 3 has signal; round 1: 5, 6 -> 5; round 2: 10 -> none
     assert fixed.rounds == [[2, 3, 4], [5, 6], [10]]
     assert [t.task.data["number"] for t in got.trajectories] == [3, 3, 5, 5]
     assert (got.replaced, got.without_signal, len(got.played)) == (3, 1, 12)
-    flat = np.concatenate(credit([got.trajectories[:2], got.trajectories[2:]], "rloo", {}))
-    assert got.advantages.tolist() == flat.tolist()
-    assert set(np.abs(flat)) == {1.0}
+    # one number for each of the two tokens of every turn: the lost member of each group is the second
+    rows = [[1.0 if number % 2 == 0 else -1.0] * len(t.turns) for number, t in enumerate(got.trajectories)]
+    assert got.advantages.tolist() == [x for row in rows for x in row for _ in range(2)]
+    assert of_turns(got.trajectories, got.advantages) == rows
 
 
 def test_a_policy_that_never_stops_and_says_nothing_usable_is_counted_and_trains_nothing(tmp_path):
@@ -275,7 +280,7 @@ def test_a_run_can_be_evaluated_again_with_another_seed(finished, tmp_path):
 def test_a_task_that_comes_up_again_where_the_stream_starts_over_is_passed_over():
     one, two = GuessNumber().tasks.get_task_range("train", 0, 2)
     fixed = _Fixed()
-    options = {"rewards": None, "estimator": "rloo", "estimator_args": {}, "rounds": 0, "clock": Clock()}
+    options = {"rewards": None, "credit": Estimated("rloo", {}), "rounds": 0, "clock": Clock()}
     collect(fixed.play, iter([one, one, two]), 2, **options)
     assert fixed.rounds == [[one.data["number"], two.data["number"]]]
     with pytest.raises(ValueError, match="only 1 different train tasks came up in 200 draws"):

@@ -22,12 +22,12 @@ def episode(measures, task="a", rollout=0, valid=True):
 def test_the_loss_of_an_episode_is_multiplied_by_its_weight():
     """GUI-G1's loss, sum_i rate_i l_i, with rates of 1 on average: 2 and 6 become 0.5 and 1.5."""
     batch = [episode({"difficulty": 2.0}), episode({"difficulty": 6.0}, task="b"), episode({}, task="c", valid=False)]
-    advantages = weighted(batch, [1.0, -2.0, 0.0], "difficulty")
-    assert advantages.tolist() == [0.5, -3.0, 0.0]
+    advantages = weighted(batch, [1.0, 3.0, -2.0, -4.0, 0.0, 0.0], "difficulty")
+    assert advantages.tolist() == [0.5, 1.5, -3.0, -6.0, 0.0, 0.0]
     logprobs = torch.tensor([-0.1, -0.4])
 
     def losses(values):
-        samples = assemble(batch, values)
+        samples = assemble(batch, token_advantages=values)
         parts = []
         for s in samples:
             on = s.action
@@ -35,17 +35,17 @@ def test_the_loss_of_an_episode_is_multiplied_by_its_weight():
             parts.append(float(policy_loss(logprobs, p, a, w).loss))
         return np.array(parts)
 
-    assert losses(advantages) == pytest.approx(losses([1.0, -2.0, 0.0]) * [0.5, 1.5])
+    assert losses(advantages) == pytest.approx(losses([1.0, 3.0, -2.0, -4.0, 0.0, 0.0]) * [0.5, 1.5])
 
 
 def test_weights_that_are_missing_are_refused():
     with pytest.raises(ValueError, match=r"task 'a' has 'difficulty' = None.*Measures there: hit"):
-        weighted([episode({"hit": 1.0})], [1.0], "difficulty")
+        weighted([episode({"hit": 1.0})], [1.0, 1.0], "difficulty")
     with pytest.raises(ValueError, match="must be a positive measure"):
-        weighted([episode({"difficulty": 0.0})], [1.0], "difficulty")
-    with pytest.raises(ValueError, match="one number per turn"):
-        weighted([episode({"difficulty": 1.0})], [1.0, 2.0], "difficulty")
-    assert weighted([episode({}, valid=False)], [0.0], "difficulty").tolist() == [0.0]
+        weighted([episode({"difficulty": 0.0})], [1.0, 1.0], "difficulty")
+    with pytest.raises(ValueError, match=r"\(3,\) advantages for 2 action tokens"):
+        weighted([episode({"difficulty": 1.0})], [1.0, 2.0, 3.0], "difficulty")
+    assert weighted([episode({}, valid=False)], [0.0, 0.0], "difficulty").tolist() == [0.0, 0.0]
 
 
 def point(x, y, rollout, task="a"):
