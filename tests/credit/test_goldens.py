@@ -304,6 +304,11 @@ def test_turn_rloo():
     check("turn_rloo", batch, [1.0, 1.0, 1.0, -0.35, -0.5, -0.65])
 
 
+def test_the_mean_by_turn_index_gives_the_last_turn_of_the_longest_episode_nothing_although_it_won():
+    batch = TurnBatch.from_lists([[0.1, 0, 1], [0.2, 0], [0]], [0.0] * 3)
+    check("turn_mean", batch, [2 / 3, 0.5, 0.0, -0.7 / 3, -0.5, -1.3 / 3])
+
+
 def test_turn_rloo_with_a_deviation_counts_ended_episodes_as_zero():
     batch = TurnBatch.from_lists([[0.0, 0.0], [0.0]], [1.0, 0.0])
     # turn 1: returns 1, 0: std (ddof 1) 0.707107; turn 2: 1 and an ended episode's 0: the same

@@ -37,6 +37,20 @@ def turn_rloo(batch: TurnBatch, *, gamma: float = 1.0, std: bool = False, ddof: 
     return where(batch.valid[batch.episode] & (size > 1)[cell], out, 0.0)
 
 
+@register_estimator("turn_mean")
+def turn_mean(batch: TurnBatch, *, gamma: float = 1.0) -> Array:
+    """A_{i,t} = R_{i,t} - mean of R_{j,t} over the episodes of the group that reached turn t, its own included: BIASED, for comparison.
+
+    The usual "baseline per turn index". It shrinks a turn's advantage by 1 - 1/N_t, where N_t, how many episodes got that far, depends on
+    where the policy itself stops: the only episode that reached a turn gets 0 there, won or lost. ``turn_rloo`` has not this bias. R as
+    there. Source: reported for verl (volcengine/verl#7244).
+    """
+    returns = returns_to_go(rewards_with_outcome(batch), batch.offsets, gamma)
+    cell, cells, _ = _cells(batch)
+    out = standardize(returns, cell, cells, batch.valid[batch.episode], std=False, ddof=0, eps=0.0)
+    return where(batch.valid[batch.episode], out, 0.0)
+
+
 def _cells(batch: TurnBatch) -> tuple[Array, int, Array]:
     """Number of each turn's (group, position) cell [T], how many cells there are, and the group of each cell."""
     longest = segment_max(batch.offsets[1:] - batch.offsets[:-1], batch.group, batch.num_groups)
