@@ -28,7 +28,7 @@ quick: install
 test: install system check
 	cd $(ROOT) && $(BIN)/python -m pytest -n 2
 
-# Chromium draws the report in the tests and is what agents on screens act in; repositories are under git; agents' code runs in bubblewrap; gcc, node and perl are languages of turnwise/Code-v0.
+# Chromium draws the report in the tests and is what agents on screens act in, with the fonts pages are laid out in (MiniWoB++ asks for Arial); repositories are under git; agents' code runs in bubblewrap; gcc, node and perl are languages of turnwise/Code-v0.
 # Without root nothing is installed; the tests then say what is missing.
 SYSTEM := chromium:chromium bwrap:bubblewrap git:git python3:python3 gcc:gcc node:nodejs perl:perl
 
@@ -36,6 +36,7 @@ system:
 	@missing=""; for pair in $(SYSTEM); do \
 	  PATH=/usr/local/bin:/usr/bin:/bin command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
+	ls -d /usr/share/fonts/truetype/liberation* >/dev/null 2>&1 || missing="$$missing fonts-liberation"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing libc6-dev >/dev/null; \

@@ -259,7 +259,7 @@ def test_hover(show: Show) -> None:
 
 
 def test_tabs_files_and_addresses_that_are_not_there(show: Show) -> None:
-    tab = show("<a href='#part'>x</a><p id=part>y</p>")
+    tab = show("<body style='line-height: 18px'><a href='#part'>x</a><p id=part>y</p>")
     assert "There is one tab" in tab.perform(a.NewTab())
     assert "no files to upload" in tab.perform(a.UploadFile("3", ("/etc/passwd",)))
     assert "is not part of this site" in tab.perform(a.Goto("http://example.com/"))
