@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,7 @@ ACTIONS = (*MOVES, "take", "open")
 KEY_REWARD = DOOR_REWARD = 0.25
 STEP_COST = -0.01
 _SPLITS: tuple[tuple[SplitType, int, int], ...] = (("train", 0, 1000), ("validation", 1000, 100), ("test", 1100, 100))
-"""(name, first grid, number of grids)"""
+"""(name, first grid, number of grids); further train grids come after these, so that held-out ones stay what they are."""
 _PROMPT = (Message(role="user", content=f"Take the key (k), open the door (D), reach the treasure (T). Actions: {', '.join(ACTIONS)}."),)
 Cell = tuple[int, int]
 State = tuple[Cell, bool, bool]
@@ -104,16 +104,20 @@ class KeyDoor(Env):
     """Take the key, open the door, reach the treasure.
 
     Actions: one of north, south, west, east, take, open; other text is an observation and an invalid action.
-    Observations: what happened and a map (``@`` you, ``k`` key, ``D`` closed door, ``/`` open door, ``T`` treasure, ``#`` wall).
+    Observations: what happened and a map (``@`` you, ``k`` key, ``D`` closed door, ``/`` open door, ``T`` treasure, ``#`` wall); with
+    ``view`` "compass", in place of the map, how far things are: "key 2 north 1 east, door 3 west, treasure 1 south 5 west".
     Rewards: 0.25 for the key and for the door, once each, and -0.01 a turn. Outcome: 1 at the treasure.
     Start: the grid of the task. End: at the treasure; truncated after ``max_turns``. Arguments: ``size`` of the grid's
-    side, ``max_turns``. Version 0.
+    side, ``max_turns``, ``train`` grids, ``view`` "map" or "compass". Version 0.
     """
 
-    def __init__(self, size: int = 5, *, max_turns: int = 50) -> None:
-        if not 4 <= size <= 20:
-            raise ValueError(f"size is {size}; allowed: 4 to 20")
-        super().__init__(Grids(size), max_turns=max_turns)
+    def __init__(self, size: int = 5, *, max_turns: int = 50, train: int = 1000, view: Literal["map", "compass"] = "map") -> None:
+        if not 5 <= size <= 20:
+            raise ValueError(f"size is {size}; allowed: 5 to 20")
+        if view not in ("map", "compass"):
+            raise ValueError(f"view is {view!r}; allowed: map, compass")
+        super().__init__(Grids(size, train), max_turns=max_turns)
+        self._view = view
         self._grid = Grid(make_rows(np.random.default_rng(0), size))
         self._state: State = (self._grid.start, False, False)
 
@@ -158,36 +162,64 @@ class KeyDoor(Env):
         self.turn_index, self.done = saved["turn"], saved["done"]
 
     def _see(self, text: str) -> Message:
+        held = " You hold the key." if self._state[1] else ""
+        return Message(role="user", content=f"{text}{held}\n{self._map() if self._view == 'map' else self._compass()}")
+
+    def _map(self) -> str:
         at, has_key, is_open = self._state
         marks = {self._grid.door: "/" if is_open else "D", self._grid.start: "."}
         if has_key:
             marks[self._grid.key] = "."
         marks[at] = "@"
-        drawn = "\n".join("".join(marks.get((y, x), c) for x, c in enumerate(row)) for y, row in enumerate(self._grid.rows))
-        held = " You hold the key." if has_key else ""
-        return Message(role="user", content=f"{text}{held}\n{drawn}")
+        return "\n".join("".join(marks.get((y, x), c) for x, c in enumerate(row)) for y, row in enumerate(self._grid.rows))
+
+    def _compass(self) -> str:
+        at, has_key, is_open = self._state
+        things = {} if has_key else {"key": self._grid.key}
+        things |= {"open door" if is_open else "door": self._grid.door, "treasure": self._grid.treasure}
+        return ", ".join(f"{name} {_way(there[0] - at[0], there[1] - at[1])}" for name, there in things.items())
+
+
+def _way(south: int, east: int) -> str:
+    """ "2 north 1 east", or "here"."""
+    parts = [(abs(south), "south" if south > 0 else "north"), (abs(east), "east" if east > 0 else "west")]
+    return " ".join(f"{count} {where}" for count, where in parts if count) or "here"
 
 
 class Grids(TaskSet):
-    """1,000 train, 100 validation and 100 test grids of one size, no two alike."""
+    """``train`` train, 100 validation and 100 test grids of one size, no two alike.
 
-    def __init__(self, size: int) -> None:
+    Raises ``ValueError`` where there are not that many.
+    """
+
+    def __init__(self, size: int, train: int = 1000) -> None:
         self.size = size
+        self.counts: dict[str, int] = {name: train if name == "train" else count for name, _, count in _SPLITS}
+        most = _most_grids(size) // 2 - self.counts["validation"] - self.counts["test"]
+        if not 1 <= train <= most:
+            raise ValueError(f"train is {train}; allowed: 1 to {most}, half of the grids of size {size}")
+        self._total = max(1000, train) + self.counts["validation"] + self.counts["test"]
 
     def list_splits(self) -> list[Split]:
-        return [Split(name=name, type=name, num_tasks=count) for name, _, count in _SPLITS]
+        return [Split(name=name, type=name, num_tasks=self.counts[name]) for name, *_ in _SPLITS]
 
     def get_task(self, split: str, index: int) -> Task:
         self.check_index(split, index)
-        first = next(first for name, first, _ in _SPLITS if name == split)
-        data = {"rows": list(_grids(self.size)[first + index])}
+        first, count = next((first, count) for name, first, count in _SPLITS if name == split)
+        place = first + index if index < count else _SPLITS[-1][1] + _SPLITS[-1][2] + index - count
+        data = {"rows": list(_grids(self.size, self._total)[place])}
         return Task(id=f"{split}-{index}", env_id=ENV_ID, split=split, prompt=_PROMPT, data=data, seed=index)
 
 
+def _most_grids(size: int) -> int:
+    """How many ``make_rows`` can make: wall, door, start, key, treasure."""
+    walls = range(3, size - 1)
+    return sum(size * size * (w - 1) * (size * (w - 1) - 1) * size * (size - w) for w in walls)
+
+
 @lru_cache(maxsize=4)
-def _grids(size: int) -> list[tuple[str, ...]]:
+def _grids(size: int, total: int) -> list[tuple[str, ...]]:
     rng = np.random.default_rng(np.random.SeedSequence([size, 20_26]))
-    total = sum(count for *_, count in _SPLITS)
     found: dict[tuple[str, ...], None] = {}
     while len(found) < total:
         found[tuple(make_rows(rng, size))] = None
@@ -212,6 +244,26 @@ class Planner:
         raise ValueError("no way to the treasure from here; the planner and the environment disagree about the state")
 
 
+class Stray(Planner):
+    """Takes a shortest way, but with probability ``error_rate`` a random action."""
+
+    def __init__(self, error_rate: float = 0.3) -> None:
+        if not 0.0 <= error_rate <= 1.0:
+            raise ValueError(f"error_rate is {error_rate}; allowed: 0 to 1")
+        self.error_rate = error_rate
+
+    def reset(self, task: Task, rng: Rng) -> None:
+        super().reset(task, rng)
+        self.rng = rng
+
+    def act(self, observation: Observation) -> str:
+        if self.rng.random() >= self.error_rate:
+            return super().act(observation)
+        action = ACTIONS[int(self.rng.integers(len(ACTIONS)))]
+        self.state, _ = self.grid.step(self.state, action)
+        return action
+
+
 class Wanderer:
     """A random action every turn."""
 
@@ -229,7 +281,7 @@ MANIFEST = Manifest(
     turn_reward_range=(-0.01, 0.24),
     max_turns=50,
     random_score=0.4,
-    scripts={"expert": f"{__name__}:Planner", "random": f"{__name__}:Wanderer", "null": NULL, "echo": ECHO},
+    scripts={"expert": f"{__name__}:Planner", "noisy": f"{__name__}:Stray", "random": f"{__name__}:Wanderer", "null": NULL, "echo": ECHO},
     anchors=True,
     potentials=True,
     snapshots=True,

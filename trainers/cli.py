@@ -156,6 +156,35 @@ def train(
 
 
 @app.command()
+def lab(
+    grid: Annotated[str, typer.Argument(help="A lab: a YAML file, or the name of one that ships (lab-quick).")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the lab; the same one goes on. Default: labs/NAME.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one a core.")] = None,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Train nothing; write the report of what is finished.")] = False,
+) -> None:
+    """Compare ways of giving credit: environments x methods x seeds, one report. Stopped or killed, the same command goes on."""
+    from .lab.grid import read_lab
+    from .lab.play import play_lab
+    from .lab.report import write_lab_report
+
+    found, console = read_lab(grid), Console()
+    folder = out or Path("labs") / Path(grid).stem
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    failed: list[str] = []
+    try:
+        failed = [] if report_only else play_lab(found, folder, jobs or os.cpu_count() or 1, say)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command goes on", markup=False)
+        raise SystemExit(130) from None
+    say(f"report {write_lab_report(found, folder)}")
+    if failed:
+        raise RuntimeError(f"{len(failed)} runs failed, see error.txt in their folders under {folder}: {', '.join(failed)}")
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="The folder of a run or of an evaluation.")]) -> None:
     """Write report.html into the folder of a run or of an evaluation."""
     from .report.write import write_report

@@ -151,6 +151,10 @@ class TrainConfig(BaseModel):
     eval_seed: int = 1000
     eval_every: int = Field(default=0, ge=0)
     """Steps between evaluations on ``eval_split`` during training; 0: only before and after."""
+    eval_greedy: bool = True
+    """Evaluate greedily too, and not only at the training temperature."""
+    signal_every: int = Field(default=0, ge=0)
+    """Steps between measurements of the gradient's signal and noise, each another backward pass; 0: never."""
     allow_train: bool = False
     """Permit a train split for evaluation."""
 
@@ -231,6 +235,8 @@ def load_config(path: str | Path | None, overrides: dict[str, Any] | None = None
             raise ValueError(f"{path}: a recipe is a mapping of keys to values, this is a {type(values).__name__}")
     values = {**values, **(overrides or {})}
     allowed = list(TrainConfig.model_fields)
+    if "environments" in values and "methods" in values:
+        raise ValueError(f"{path}: this is a lab and not a recipe; play it with: turnwise lab {path}")
     for key in values:
         if key not in TrainConfig.model_fields:
             close = difflib.get_close_matches(str(key), allowed, 1)

@@ -118,6 +118,16 @@ class Learner:
         metrics["ratio_max"] = max(row["ratio_max"] for row in rows)
         return {**metrics, "skipped_samples": skipped, "optimizer_steps": float(len(rows))}
 
+    def gradient(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
+        """Gradient of the policy loss over ``samples`` by the trained parameters, in their order; nothing is updated."""
+        self.model.train()
+        for one in pack(samples, self.token_budget, device=self.device):
+            self._policy_terms(one)[0].loss.backward()
+        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
+        for parameter in self._parameters:
+            parameter.grad = None
+        return found
+
     def imitate(self, samples: Sequence[Sample]) -> dict[str, float]:
         """One optimizer step of weighted cross-entropy on the action tokens (supervised)."""
         return self._step(samples, self._imitation_terms)

@@ -9,6 +9,7 @@ ends with the weights of a run that was never killed.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ..envs.registry import make
 from ..envs.tasks import TaskSet
 from ..records import Task, Trajectory
 from . import checkpoint
-from .assemble import assemble
+from .assemble import Sample, assemble
 from .collect import Collected, collect, play_groups
 from .config import TrainConfig
 from .crediting import Estimated
@@ -37,6 +38,7 @@ from .progress import Clock, Display
 from .report.write import write_report
 from .runs import RunFolder, derived_seed
 from .shaping import Shaping
+from .signal import gradient_signal
 from .step import measures, save_step
 from .warmstart import demonstration_samples, minibatches, warm_step
 from .weights import weighted
@@ -125,6 +127,15 @@ class Training:
         if self._demonstrations is None:
             self._demonstrations = demonstrations(self.config, self._make, self.tasks, self._train_count())
         return self._demonstrations
+
+    def warm(self, display: Display) -> None:
+        """Play what is left of the warm start, if anything is."""
+        if self.cursor.warmed:
+            return
+        if self.config.warm_episodes:
+            self._warm_start(display)
+        self.cursor.warmed = True
+        self._save(None)
 
     def _warm_start(self, display: Display) -> None:
         c = self.config
@@ -216,7 +227,9 @@ class Training:
         with self.clock("train"):
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
             samples = assemble(got.trajectories, token_advantages=advantages, aggregate=c.aggregate)
-            metrics = learner.update(samples)
+        signal = self._signal(learner, got, samples)
+        with self.clock("train"):
+            metrics = signal | learner.update(samples)
         self.cursor.step += 1
         self.cursor.rollouts += len(got.played)
         if self.cursor.step % c.save_every == 0 or self.cursor.step in (1, c.steps):
@@ -231,6 +244,14 @@ class Training:
             self._save(learner)
             self._saving = time.perf_counter() - started
         display.step(row, c.steps)
+
+    def _signal(self, learner: Learner, got: Collected, samples: Sequence[Sample]) -> dict[str, float]:
+        c = self.config
+        if not c.signal_every or self.cursor.step % c.signal_every:
+            return {}
+        tasks = {digest: number for number, digest in enumerate(dict.fromkeys(t.task.hash for t in got.trajectories))}
+        with self.clock("signal"):
+            return gradient_signal(learner, samples, [tasks[t.task.hash] for t in got.trajectories])
 
     # ---- what is written -------------------------------------------------------------------------------------------
 
@@ -254,7 +275,7 @@ class Training:
             return json.loads(path.read_text())
         count = min(c.eval_tasks, self.tasks.num_tasks(c.eval_split))
         results: dict[str, Any] = {}
-        for label, temperature in (("sampled", c.temperature), ("greedy", 0.0)):
+        for label, temperature in (("sampled", c.temperature), *([("greedy", 0.0)] if c.eval_greedy else [])):
             display.check()
             with display.bar(f"evaluate {name} ({label})", count) as advance, self.clock("evaluate"):
                 results[label] = evaluate(
@@ -288,11 +309,7 @@ class Training:
         c = self.config
         display.say(f"run {self.run_folder.path}  device {pick_device(c.device)}  policy {c.policy}  {self._size():,} parameters")
         self.run_folder.rewind_metrics(warm=self.cursor.warm, rl=self.cursor.step)
-        if not self.cursor.warmed:
-            if c.warm_episodes:
-                self._warm_start(display)
-            self.cursor.warmed = True
-            self._save(None)
+        self.warm(display)
         before = self.evaluate("before", display)
         learner = self._learner(
             lr=c.lr,
@@ -320,6 +337,15 @@ class Training:
             "peak_mb": peak_mb(),
             "run": str(self.run_folder.path),
         }
+
+    def save_policy(self, folder: Path) -> None:
+        """The policy as it is, adapter merged, with its tokenizer: a folder that ``policy`` may name."""
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        merged = self.model.merge_and_unload() if self.config.lora is not None else base_model(self.model)
+        merged.save_pretrained(part)
+        self.tokenizer.save_pretrained(part)
+        part.rename(folder)
 
     def _size(self) -> int:
         return sum(p.numel() for p in self.model.parameters())

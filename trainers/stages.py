@@ -20,7 +20,6 @@ from typing import Any, cast
 
 import yaml
 
-from ..agents.models import base_model
 from .config import TrainConfig, load_config
 from .loop import Training
 from .progress import Display
@@ -93,11 +92,5 @@ def _run_stage(place: Path, config: TrainConfig, before: Path | None, display: D
             shutil.rmtree(place)
         raise
     summary = training.run(display)
-    part = place / "policy.part"
-    shutil.rmtree(part, ignore_errors=True)
-    model = training.model
-    merged = model.merge_and_unload() if config.lora is not None else base_model(model)
-    merged.save_pretrained(part)
-    training.tokenizer.save_pretrained(part)
-    part.rename(place / "policy")
+    training.save_policy(place / "policy")
     return summary

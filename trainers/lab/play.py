@@ -1,0 +1,200 @@
+"""Playing a lab: warm starts, then tuning runs, then every cell, ``jobs`` at a time; what is there already is left as it is.
+
+OUT/lab.yaml  OUT/warm/ENV/{policy/, before.json}  OUT/runs/ENV/METHOD/seed-N/  OUT/tuned.json  OUT/lab.html  OUT/lab.md
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..config import TrainConfig
+from .curves import read_curve
+from .grid import Cell, Lab, cell_config, cells, trials, warm_config, warm_path
+
+Say = Callable[[str], None]
+ERROR = "error.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run for a worker. ``policy``: the warm-started one it begins with; ``before``: a folder that holds its evaluation already."""
+
+    name: str
+    folder: Path
+    config: TrainConfig
+    policy: Path | None = None
+    before: Path | None = None
+
+
+def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
+    """Play what is left of ``lab`` in ``folder``; names of the runs that failed, whose traceback is in their folder's ``error.txt``.
+
+    Raises ``ValueError`` where the folder holds runs with other settings. Ctrl-C stops at the next safe point; the same call goes on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "lab.yaml").write_text(yaml.safe_dump(lab.model_dump(exclude_none=True), sort_keys=False))
+    warm = {path: Job(f"warm start / {path.name}", folder / path, config) for path, config in _warm_starts(lab).items()}
+    _refuse_other_settings([*warm.values(), *(_job(lab, folder, c, {}) for c in trials(lab))])
+    pool = _pool(jobs)
+    try:
+        failed = _play(pool, list(warm.values()), _warm_up, say)
+        ready = {path for path, job in warm.items() if job.name not in failed}
+        failed += _play(pool, [_job(lab, folder, c, {}) for c in trials(lab) if warm_path(lab, c) in ready], _train, say)
+        chosen = choose(lab, folder)
+        due = [_job(lab, folder, c, chosen.get((c.environment, c.method), {})) for c in cells(lab) if warm_path(lab, c) in ready]
+        _refuse_other_settings(due)
+        return failed + _play(pool, due, _train, say)
+    except BrokenProcessPool as error:
+        raise RuntimeError("a run's process was killed, or ran out of memory; the same command goes on from its last checkpoint") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _warm_starts(lab: Lab) -> dict[Path, TrainConfig]:
+    return {warm_path(lab, cell): warm_config(lab, cell) for cell in [*trials(lab), *cells(lab)]}
+
+
+def choose(lab: Lab, folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """For each environment and method the settings with the greatest area under the curve of their tuning run; kept in ``tuned.json``."""
+    best: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
+    tried: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for cell in trials(lab):
+        curve = read_curve(folder / cell.path)
+        if curve is None:
+            continue
+        key, area = (cell.environment, cell.method), curve.area()
+        tried.setdefault(key, []).append({"settings": dict(cell.tuned), "area": round(area, 6)})
+        if key not in best or area > best[key][0]:
+            best[key] = (area, dict(cell.tuned))
+    if best:
+        rows = [{"environment": e, "method": m, "chosen": best[e, m][1], "tried": tried[e, m]} for e, m in best]
+        (folder / "tuned.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return {key: settings for key, (_, settings) in best.items()}
+
+
+def _job(lab: Lab, folder: Path, cell: Cell, chosen: Mapping[str, Any]) -> Job:
+    warm = folder / warm_path(lab, cell)
+    config = cell_config(lab, cell, chosen)
+    own = config.model_copy(update={"policy": str(warm / "policy"), "warm_episodes": 0})
+    name = " / ".join(cell.path.parts[1:])
+    same = cell.trial is None and warm_config(lab, cell).eval_split == config.eval_split
+    return Job(name, folder / cell.path, own, warm / "policy", warm if same else None)
+
+
+def _refuse_other_settings(jobs: Sequence[Job]) -> None:
+    from ..runs import RunFolder
+
+    for job in jobs:
+        if not (job.folder / "config.yaml").exists():
+            continue
+        there, wanted = (c.model_dump(exclude={"policy"}) for c in (RunFolder.open(job.folder).config, job.config))
+        changed = [f"{key}: {there[key]!r} there, {wanted[key]!r} now" for key in wanted if there[key] != wanted[key]]
+        if changed:
+            raise ValueError(f"{job.folder} was run with other settings ({'; '.join(changed)}); remove it, or choose another --out")
+
+
+def _play(pool: ProcessPoolExecutor, jobs: Sequence[Job], task: Callable[[Job], str], say: Say) -> list[str]:
+    """Names of the jobs that failed."""
+    futures: dict[Future[str], Job] = {pool.submit(task, job): job for job in jobs}
+    failed: list[str] = []
+    started, played = time.monotonic(), 0
+    for number, future in enumerate(as_completed(futures), start=1):
+        job = futures[future]
+        told = future.result()
+        if told.startswith("FAILED"):
+            failed.append(job.name)
+        if told:
+            played += 1
+            rest = (len(jobs) - number) * (time.monotonic() - started) / played
+            say(f"[{number:>3}/{len(jobs)}] {job.name:<48} {told}   about {rest / 60:.0f} min left")
+    return failed
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}; at least one run has to go on at a time")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,))
+
+
+def _begin(threads: int) -> None:
+    """In a worker: its share of the cores (unless OMP_NUM_THREADS says otherwise), and an end with its parent, however that ends."""
+    import torch
+
+    from ..progress import quiet
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)
+    quiet()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _warm_up(job: Job) -> str:
+    """Make the policy and its evaluation, unless they are there."""
+    if (job.folder / "policy").exists() and (job.folder / "before.json").exists():
+        return ""
+
+    def make(training: Any, display: Any) -> str:
+        training.warm(display)
+        result = training.evaluate("before", display)
+        if not (job.folder / "policy").exists():
+            training.save_policy(job.folder / "policy")
+        return f"success {result['sampled']['success']['mean']:.3f}"
+
+    return _run(job, make)
+
+
+def _train(job: Job) -> str:
+    if (job.folder / "after.json").exists():
+        return ""
+
+    def make(training: Any, display: Any) -> str:
+        summary = training.run(display)
+        return f"success {summary['before']:.3f} -> {summary['after']:.3f}, {summary['rollouts']:,} rollouts, {summary['seconds']:.0f} s"
+
+    return _run(job, make)
+
+
+def _run(job: Job, make: Callable[[Any, Any], str]) -> str:
+    """Open or create the run and give it to ``make``; everything it prints goes to ``log.txt``. One run's failure is told, not raised."""
+    from rich.console import Console
+
+    from ..loop import Training
+    from ..progress import Display
+    from ..runs import RunFolder
+
+    try:
+        run = RunFolder.open(job.folder) if (job.folder / "config.yaml").exists() else RunFolder.create(job.folder, job.config)
+        if job.before is not None and not (job.folder / "before.json").exists():
+            shutil.copytree(job.before / "eval", job.folder / "eval", dirs_exist_ok=True)
+            shutil.copy(job.before / "before.json", job.folder / "before.json")
+        with (job.folder / "log.txt").open("a") as log, Display(Console(file=log, width=160)) as display, display.interruptible():
+            told = make(Training(run), display)
+        (job.folder / ERROR).unlink(missing_ok=True)
+    except Exception as error:  # a worker tells of it and goes on with the next run
+        job.folder.mkdir(parents=True, exist_ok=True)
+        (job.folder / ERROR).write_text(traceback.format_exc())
+        return f"FAILED: {error}"
+    return told
