@@ -7,7 +7,7 @@ Letters: L tokens of one sample. Every per-token array has length L; position p 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, cast
@@ -20,7 +20,7 @@ from ..records import ImagePart, TokenTrace, Trajectory, Turn
 from .crediting import to_tokens, token_counts
 
 Floats = npt.NDArray[np.float32]
-Aggregate = Literal["token", "rollout"]
+Aggregate = Literal["token", "rollout", "constant"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,13 +37,15 @@ class Sample:
     logprobs: Floats
     """The sampler's natural log-probs, 0 off the actions."""
     weight: Floats
-    """Share of the token in the loss; all weights of a batch sum to 1."""
+    """Share of the token in the loss; all weights of a batch sum to 1, but for the aggregate "constant"."""
     rollout: int
     """Position of the trajectory in the batch."""
     images: tuple[Placed, ...] = ()
     """Images among ``ids``, in order."""
     turn: npt.NDArray[np.int64] | None = None
     """Which of the sample's turns an action token belongs to, from 0; -1 elsewhere. None: all to one."""
+    group: int = 0
+    """Episodes of one task and environment seed have one number."""
 
 
 def assemble(
@@ -52,6 +54,8 @@ def assemble(
     *,
     token_advantages: npt.ArrayLike | None = None,
     aggregate: Aggregate = "token",
+    aggregate_length: int | None = None,
+    leave_out: Collection[int] = (),
     merge: bool = True,
 ) -> list[Sample]:
     """Samples of a batch of trajectories; voided episodes give none and enter no weight.
@@ -59,25 +63,39 @@ def assemble(
     ``advantages``: one number per turn, trajectories in order, as ``credit.estimate`` returns them; None: all 1 (imitation).
     ``token_advantages``: instead, one number per action token (untrained turns included), in order.
     ``aggregate``: "token", every action token counts the same (DAPO, arXiv 2503.14476); "rollout", every episode counts the
-    same. Weights come from the episodes, never from how many samples an episode was cut into.
+    same; "constant", the sum over an episode's tokens is divided by ``aggregate_length`` tokens, however long it is, and by the number
+    of episodes (Dr. GRPO, arXiv 2503.20783). Weights come from the episodes, never from how many samples an episode was cut into.
+    ``leave_out``: positions of trajectories that give no samples and enter no weight, as voided ones do.
     ``merge=False`` makes one sample of every turn (same loss, more compute).
-    Raises ``ValueError`` when a turn holds no tokens, its tokens do not hold the images it saw, or the number of advantages
-    is not the number of turns, or of tokens.
+    Raises ``ValueError`` when a turn holds no tokens, its tokens do not hold the images it saw, the number of advantages
+    is not the number of turns, or of tokens, or there is an ``aggregate_length`` for another aggregate than "constant" or none for it.
     """
+    check_aggregate(aggregate, aggregate_length)
     for trajectory in trajectories:
         _check_tokens(trajectory)
     turns = iter(_of_turns(trajectories, advantages, token_advantages))
-    counts = [_trained_tokens(t) for t in trajectories]
+    counts = [0 if position in leave_out else _trained_tokens(t) for position, t in enumerate(trajectories)]
     total, episodes = sum(counts), sum(count > 0 for count in counts)
+    groups: dict[tuple[str, int], int] = {}
     samples: list[Sample] = []
     for position, trajectory in enumerate(trajectories):
         own = list(islice(turns, len(trajectory.turns)))
+        group = groups.setdefault((trajectory.task.hash, trajectory.env_seed), len(groups))
         count = counts[position]
         if not count:
             continue
-        weight = 1.0 / total if aggregate == "token" else 1.0 / (episodes * count)
-        samples += _episode(trajectory, own, weight, position, merge)
+        weight = 1.0 / total if aggregate == "token" else 1.0 / (episodes * (aggregate_length or count))
+        samples += [replace(s, group=group) for s in _episode(trajectory, own, weight, position, merge)]
     return samples
+
+
+def check_aggregate(aggregate: Aggregate, length: int | None) -> None:
+    """Raise ``ValueError`` unless ``length`` (tokens) is given for the aggregate "constant" and for no other."""
+    if (aggregate == "constant") != (length is not None):
+        wants = "needs aggregate_length, the tokens an episode's sum is divided by" if length is None else "takes no aggregate_length"
+        raise ValueError(f"aggregate {aggregate!r} {wants}; give it to aggregate 'constant' alone")
+    if length is not None and length < 1:
+        raise ValueError(f"aggregate_length is {length}; give at least 1 token")
 
 
 def _of_turns(trajectories: Sequence[Trajectory], advantages: npt.ArrayLike | None, of_tokens: npt.ArrayLike | None) -> list[Floats]:

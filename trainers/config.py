@@ -125,7 +125,19 @@ class TrainConfig(BaseModel):
     clip_high: float = Field(default=0.28, ge=0)
     dual_clip: float | None = Field(default=None, gt=1)
     """An advantage below 0 costs at most this many times its size."""
-    aggregate: Literal["token", "rollout"] = "token"
+    aggregate: Literal["token", "rollout", "constant"] = "token"
+    """What counts the same in the loss: every token, every episode, or every token with the sum divided by a constant (Dr. GRPO)."""
+    aggregate_length: int | None = Field(default=None, ge=1)
+    """Tokens that "constant" divides an episode's sum by; ``max_new_tokens`` times the turns of an episode is usual."""
+    entropy_coef: float = Field(default=0.0, ge=0)
+    """Weight of the policy's entropy per token, which the loss rewards."""
+    correction: Literal["none", "token", "sequence", "geometric"] = "none"
+    """How probabilities of the sampler that differ from the learner's are dealt with: not at all, weights of tokens that are truncated
+    above, weights of episodes that are masked outside of bounds, or episodes that are masked by their tokens' geometric mean."""
+    correction_low: float | None = Field(default=None, ge=0)
+    """Ratios of episodes below are masked; None: 0, and 0.99 for "geometric"."""
+    correction_high: float | None = Field(default=None, gt=0)
+    """Where ratios are truncated, or above which episodes are masked; None: 2, 3 and 1.01 for token, sequence and geometric."""
     loss_weight: str = ""
     """A measure of an episode's last turn, such as ``difficulty`` of Ground-v0 (GUI-G1), that its loss is multiplied by, over its mean in
     the step. Empty: all episodes weigh the same."""
@@ -170,6 +182,12 @@ class TrainConfig(BaseModel):
             dual_clip=self.dual_clip,
             kl=self.kl,
             kl_coef=self.kl_coef,
+            entropy_coef=self.entropy_coef,
+            correction=self.correction,
+            correction_low=self.correction_low,
+            correction_high=self.correction_high,
+            aggregate=self.aggregate,
+            aggregate_length=self.aggregate_length,
         )
 
     def check_estimator(self) -> None:

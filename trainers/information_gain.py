@@ -124,8 +124,7 @@ class InformationGain:
         scored = np.zeros(len(ids), np.bool_)
         scored[len(ids) - len(answer) :] = True
         flat = np.zeros(len(ids), np.float32)
-        # the weight carries the probe's number, to find its tokens again after packing
-        return Sample(ids, scored, flat, flat, np.full(len(ids), number, np.float32), number, tuple(images))
+        return Sample(ids, scored, flat, flat, flat, number, tuple(images))
 
     @torch.no_grad()
     def _mean_logprobs(self, probes: list[Sample]) -> npt.NDArray[np.float64]:
@@ -139,7 +138,7 @@ class InformationGain:
             hidden = hidden_states(base, one, self.images)
             head = base.get_output_embeddings()
             logprobs, _ = token_logprobs(head, hidden.index_select(0, one.before), one.target, temperature=self.temperature)
-            number = one.weight.long().cpu().numpy()
+            number = one.given[one.sample].cpu().numpy()
             np.add.at(total, number, logprobs.double().cpu().numpy())
             np.add.at(count, number, 1.0)
         base.train(was_training)

@@ -18,6 +18,7 @@ import torch
 from ..agents.images import ImageReader
 from ..agents.models import base_model
 from .assemble import Sample, scale
+from .correction import correct
 from .forward import hidden_states
 from .head import token_logprobs
 from .loss import LossOptions, LossTerms, policy_loss
@@ -103,20 +104,25 @@ class Learner:
     def update(self, samples: Sequence[Sample]) -> dict[str, float]:
         """One pass of the policy loss over ``samples``; returns its metrics (means over mini-batches).
 
-        Samples without any advantage are left out of the computation unless a KL term needs them (their gradient is 0);
+        Samples without any advantage are left out of the computation unless a KL or entropy term needs them (their gradient is 0);
         they keep their share of the weights and are counted as ``skipped_samples``.
         """
-        useful = [s for s in samples if self.loss.kl_coef > 0 or s.advantage.any()]
-        skipped = float(len(samples) - len(useful))
+        o = self.loss
+        counts: dict[str, float] = {}
+        if o.correction != "none" and samples:
+            samples, counts = correct(samples, [x.cpu() for x in self.logprobs(samples)], o.correction, *o.bounds)
+        useful = [s for s in samples if o.kl_coef > 0 or o.entropy_coef > 0 or s.advantage.any()]
+        counts |= {"skipped_samples": float(len(samples) - len(useful))}
         if not useful:
-            return {"skipped_samples": skipped, "optimizer_steps": 0.0}
-        share = _total(useful)
-        rows = [self._step(scale(part, share / _total(part)), self._policy_terms) for part in self._split(useful)]
+            return {**counts, "optimizer_steps": 0.0}
+        size = _episodes if o.aggregate == "constant" else _total
+        share = size(useful)
+        rows = [self._step(scale(part, share / size(part)), self._policy_terms) for part in self._split(useful)]
         metrics = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         for name in ("trained_tokens", "packed_tokens", "sample_tokens"):
             metrics[name] = sum(row[name] for row in rows)
         metrics["ratio_max"] = max(row["ratio_max"] for row in rows)
-        return {**metrics, "skipped_samples": skipped, "optimizer_steps": float(len(rows))}
+        return {**metrics, **counts, "optimizer_steps": float(len(rows))}
 
     def gradient(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
         """Gradient of the policy loss over ``samples`` by the trained parameters, in their order; nothing is updated."""
@@ -134,11 +140,21 @@ class Learner:
 
     def logprobs(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
         """Log-probs of the action tokens of each sample, in the order of ``samples``; no gradients."""
-        out: list[torch.Tensor] = []
+        return [logprobs for logprobs, _ in self._scores(samples, self._forward)]
+
+    def _scores(self, samples: Sequence[Sample], forward: Callable[[Pack], tuple[torch.Tensor, ...]]) -> list[tuple[torch.Tensor, ...]]:
+        """What ``forward`` gives for the action tokens of each sample, in the order of ``samples``; no gradients, no dropout."""
+        found = list[tuple[torch.Tensor, ...]]([()] * len(samples))
+        training = self.model.training
+        self.model.eval()
         with torch.no_grad():
-            for sample in samples:
-                out += [self._forward(p)[0] for p in pack([sample], self.token_budget, device=self.device)]
-        return out
+            for one in pack(samples, self.token_budget, device=self.device):
+                sizes = torch.bincount(one.sample, minlength=len(one.given)).tolist()
+                columns = [column.split(sizes) for column in forward(one)]
+                for place, own in zip(one.given.tolist(), zip(*columns, strict=True), strict=True):
+                    found[place] = own
+        self.model.train(training)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's weights that the next step depends on (float32 copies included)."""
@@ -179,6 +195,7 @@ class Learner:
             result.loss.backward()
             stats = {name: float(value) for name, value in result.stats.items()}
             stats["loss"] = float(result.loss.detach())
+            entropy = entropy.detach()
             stats["entropy"] = float((one.weight * entropy).sum() / one.weight.sum().clamp_min(1e-12)) * len(one.target)
             stats["trained_tokens"], stats["packed_tokens"] = float(len(one.target)), float(one.ids.shape[1])
             stats["sample_tokens"] = float(one.tokens)
@@ -217,21 +234,24 @@ class Learner:
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
 
-    def _forward(self, one: Pack, model: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self, one: Pack, model: Any = None, *, entropy_gradient: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         base = base_model(self.model if model is None else model)
-        hidden = hidden_states(base, one, self.images)
-        return token_logprobs(base.get_output_embeddings(), hidden.index_select(0, one.before), one.target, temperature=self.temperature)
+        before = hidden_states(base, one, self.images).index_select(0, one.before)
+        head, temperature = base.get_output_embeddings(), self.temperature
+        return token_logprobs(head, before, one.target, temperature=temperature, entropy_gradient=entropy_gradient)
+
+    def _reference_logprobs(self, one: Pack) -> torch.Tensor:
+        """[M] of the reference, without gradients."""
+        with torch.no_grad(), _without_adapter(self.model) if self.reference == "base" else nullcontext():
+            return self._forward(one, None if self.reference == "base" else self.reference)[0]
 
     def _imitation_terms(self, one: Pack) -> tuple[LossTerms, torch.Tensor]:
         logprobs, entropy = self._forward(one)
         return LossTerms(loss=-(one.weight * logprobs).sum(), stats={}), entropy
 
     def _policy_terms(self, one: Pack) -> tuple[LossTerms, torch.Tensor]:
-        reference = None
-        if self.reference is not None and self.loss.kl_coef > 0:
-            with torch.no_grad(), _without_adapter(self.model) if self.reference == "base" else nullcontext():
-                reference = self._forward(one, None if self.reference == "base" else self.reference)[0]
-        logprobs, entropy = self._forward(one)
+        reference = self._reference_logprobs(one) if self.reference is not None and self.loss.kl_coef > 0 else None
+        logprobs, entropy = self._forward(one, entropy_gradient=self.loss.entropy_coef > 0)
         terms = policy_loss(
             logprobs,
             one.logprobs,
@@ -241,12 +261,17 @@ class Learner:
             turn=one.turn,
             sample=one.sample,
             reference=reference,
+            entropy=entropy,
         )
         return terms, entropy
 
 
 def _total(samples: Sequence[Sample]) -> float:
     return sum(float(s.weight.sum()) for s in samples)
+
+
+def _episodes(samples: Sequence[Sample]) -> float:
+    return float(len({s.rollout for s in samples}))
 
 
 @contextmanager

@@ -226,7 +226,8 @@ class Training:
         got = self._collect(stream, agent, display)
         with self.clock("train"):
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
-            samples = assemble(got.trajectories, token_advantages=advantages, aggregate=c.aggregate)
+            weighing: dict[str, Any] = {"aggregate": c.aggregate, "aggregate_length": c.aggregate_length}
+            samples = assemble(got.trajectories, token_advantages=advantages, **weighing)
         signal = self._signal(learner, got, samples)
         with self.clock("train"):
             metrics = signal | learner.update(samples)

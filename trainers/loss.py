@@ -7,9 +7,14 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 
+from .assemble import Aggregate, check_aggregate
+
 Ratio: TypeAlias = Literal["token", "turn", "turn_sum", "sequence"]
 Objective: TypeAlias = Literal["clip", "cispo"]
 Divergence: TypeAlias = Literal["k1", "k2", "k3"]
+Correction: TypeAlias = Literal["none", "token", "sequence", "geometric"]
+BOUNDS: dict[Correction, tuple[float, float]] = {"none": (0.0, 0.0), "token": (0.0, 2.0), "sequence": (0.0, 3.0), "geometric": (0.99, 1.01)}
+"""(low, high) of each correction where none are given: the defaults of slime and SkyRL, of TRL, and of SkyRL's geometric mask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +26,12 @@ class LossOptions:
     ``objective``: "clip", the smaller of A rho and A clip(rho, 1 - clip_low, 1 + clip_high); "cispo", A log pi times the clipped ratio
     without its gradient, so that no token is lost (CISPO, arXiv 2506.13585). ``dual_clip`` c: an advantage below 0 costs at most c |A|
     (arXiv 1912.09729; 3 is usual). ``kl``: Schulman's estimator of the divergence from the reference, ``kl_coef`` its weight.
+    ``entropy_coef``: weight of the policy's entropy, which is taken from the loss (nats per token).
 
-    Raises ``ValueError`` for what is not among these.
+    ``correction``, with ``correction_low`` and ``correction_high``: how the sampler's probabilities are told from those of the learner
+    before the update; see ``correction.correct``. ``aggregate``, ``aggregate_length``: see ``assemble``, which makes the weights.
+
+    Raises ``ValueError`` for what is not among these, or does not go together.
     """
 
     ratio: Ratio = "token"
@@ -32,15 +41,46 @@ class LossOptions:
     dual_clip: float | None = None
     kl: Divergence = "k3"
     kl_coef: float = 0.0
+    entropy_coef: float = 0.0
+    correction: Correction = "none"
+    correction_low: float | None = None
+    correction_high: float | None = None
+    aggregate: Aggregate = "token"
+    aggregate_length: int | None = None
 
     def __post_init__(self) -> None:
-        for name, given, allowed in (("ratio", self.ratio, Ratio), ("objective", self.objective, Objective), ("kl", self.kl, Divergence)):
+        kinds = {"ratio": Ratio, "objective": Objective, "kl": Divergence, "correction": Correction, "aggregate": Aggregate}
+        for name, allowed in kinds.items():
+            given = getattr(self, name)
             if given not in get_args(allowed):
                 raise ValueError(f"{name} is {given!r}; allowed: {', '.join(get_args(allowed))}")
+        check_aggregate(self.aggregate, self.aggregate_length)
+        self._check_bounds()
+        if self.entropy_coef < 0:
+            raise ValueError(f"entropy_coef is {self.entropy_coef}; allowed: 0 and above")
         if self.dual_clip is not None and self.dual_clip <= 1:
             raise ValueError(f"dual_clip is {self.dual_clip}; allowed: above 1, or none")
         if self.dual_clip is not None and self.objective != "clip":
             raise ValueError(f"dual_clip is for the objective clip, not {self.objective}; leave it out")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """(low, high) of the correction, with its defaults."""
+        low, high = BOUNDS[self.correction]
+        return low if self.correction_low is None else self.correction_low, high if self.correction_high is None else self.correction_high
+
+    def _check_bounds(self) -> None:
+        given = {"correction_low": self.correction_low, "correction_high": self.correction_high}
+        named = " and ".join(name for name, bound in given.items() if bound is not None)
+        if self.correction == "none" and named:
+            raise ValueError(f"{named} given, but correction is none; set correction, or leave the bounds out")
+        if self.correction == "token" and self.correction_low is not None:
+            raise ValueError(f"correction_low is {self.correction_low}, but a correction of tokens has an upper bound alone; leave it out")
+        low, high = self.bounds
+        if self.correction != "none" and not 0 <= low < high:
+            raise ValueError(
+                f"correction {self.correction!r} is bounded by {low} and {high}; allowed: 0 <= correction_low < correction_high"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +142,14 @@ def policy_loss(
     turn: torch.Tensor | None = None,
     sample: torch.Tensor | None = None,
     reference: torch.Tensor | None = None,
+    entropy: torch.Tensor | None = None,
 ) -> LossTerms:
-    """sum_t w_t [ -min(rho_t A_t, clip(rho_t, 1 - low, 1 + high) A_t) + kl_coef k3_t ], rho = exp(log pi - log pi_sampled).
+    """sum_t w_t [ -min(rho_t A_t, clip(rho_t, 1 - low, 1 + high) A_t) + kl_coef k3_t - entropy_coef H_t ], rho = pi / pi_sampled.
 
     PPO (arXiv 1707.06347) per token with clip-higher (DAPO, arXiv 2503.14476); ``options`` has the other forms. All arguments are [M];
-    ``sampled`` are the sampler's log-probs, ``weight`` sums to 1 over the batch. Precondition: log-probs at the sampling temperature.
+    ``sampled`` are the log-probs before the update (the sampler's, or the learner's own after ``correct``), ``weight`` sums to 1 over the
+    batch unless the aggregate is "constant". ``entropy``: of the policy at each token, with its gradient; needed for an ``entropy_coef``.
+    Precondition: log-probs at the sampling temperature.
     """
     o = options or LossOptions()
     log_ratio = log_ratio_of(o.ratio, logprobs - sampled, turn, sample)
@@ -130,4 +173,8 @@ def policy_loss(
         kl = _DIVERGENCES[o.kl](logprobs, reference)
         loss = loss + o.kl_coef * (weight * kl).sum()
         stats["kl"] = (weight * kl.detach()).sum()
+    if o.entropy_coef > 0:
+        if entropy is None:
+            raise ValueError(f"entropy_coef is {o.entropy_coef} but there are no entropies; pass entropy, or set entropy_coef to 0")
+        loss = loss - o.entropy_coef * (weight * entropy).sum()
     return LossTerms(loss=loss, stats=stats)

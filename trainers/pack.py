@@ -64,6 +64,8 @@ class Pack:
     """Turns, numbered through the pack."""
     sample: torch.Tensor
     """Samples, numbered through the pack."""
+    given: torch.Tensor
+    """[B] which of the samples that were packed each of this pack's samples is."""
     tokens: int
     """Tokens of the samples; N is smaller by what is shared."""
     images: PackedImages | None = None
@@ -74,18 +76,20 @@ def pack(samples: Sequence[Sample], token_budget: int, *, share: bool = True, de
 
     ``share=False`` repeats shared prefixes (same result; for tests and comparison).
     """
-    ordered = sorted(samples, key=lambda s: _key(s).tolist()) if share else sorted(samples, key=lambda s: len(s.ids))
+    places = range(len(samples))
+    order = sorted(places, key=lambda n: _key(samples[n]).tolist()) if share else sorted(places, key=lambda n: len(samples[n].ids))
     batch: list[tuple[Sample, int]] = []  # sample, tokens shared with the one before it
-    used = 0
-    for sample in ordered:
+    used = begun = 0
+    for number, place in enumerate(order):
+        sample = samples[place]
         shared = _common(batch[-1][0], sample) if batch and share else 0
         if batch and used + len(sample.ids) - shared > token_budget:
-            yield _build(batch, device)
-            batch, used, shared = [], 0, 0
+            yield _build(batch, order[begun:number], device)
+            batch, used, shared, begun = [], 0, 0, number
         batch.append((sample, shared))
         used += len(sample.ids) - shared
     if batch:
-        yield _build(batch, device)
+        yield _build(batch, order[begun:], device)
 
 
 def _key(sample: Sample) -> np.ndarray[Any, Any]:
@@ -115,7 +119,7 @@ def _turns(samples: Sequence[Sample]) -> list[np.ndarray[Any, Any]]:
     return numbers
 
 
-def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
+def _build(batch: list[tuple[Sample, int]], given: list[int], device: Any) -> Pack:
     width = max(len(s.ids) for s, _ in batch)
     rows = np.zeros((len(batch), width), np.int64)
     ids, positions, owner, before = [], [], [], []
@@ -154,6 +158,7 @@ def _build(batch: list[tuple[Sample, int]], device: Any) -> Pack:
         weight=values("weight"),
         turn=tensor(_turns([s for s, _ in batch])),
         sample=tensor([np.full(int(mask.sum()), row) for row, mask in enumerate(trained)]),
+        given=torch.tensor(given, device=device),
         tokens=sum(len(s.ids) for s, _ in batch),
         images=_images(placed, count, device) if placed else None,
     )
