@@ -138,6 +138,13 @@ class TrainConfig(BaseModel):
     """Ratios of episodes below are masked; None: 0, and 0.99 for "geometric"."""
     correction_high: float | None = Field(default=None, gt=0)
     """Where ratios are truncated, or above which episodes are masked; None: 2, 3 and 1.01 for token, sequence and geometric."""
+    overlong: Literal["keep", "mask", "penalty"] = "keep"
+    """Episodes that a limit of turns or tokens cut off: trained on like others, or left out of the loss though not of the baselines; or
+    every long episode's outcome is lowered (DAPO's soft punishment)."""
+    overlong_max: int | None = Field(default=None, ge=1)
+    """Action tokens of an episode at which "penalty" has reached -1."""
+    overlong_cache: int | None = Field(default=None, ge=1)
+    """Tokens before ``overlong_max`` at which it begins."""
     loss_weight: str = ""
     """A measure of an episode's last turn, such as ``difficulty`` of Ground-v0 (GUI-G1), that its loss is multiplied by, over its mean in
     the step. Empty: all episodes weigh the same."""

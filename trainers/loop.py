@@ -24,6 +24,7 @@ from ..agents.vision import image_reader
 from ..envs.registry import make
 from ..envs.tasks import TaskSet
 from ..records import Task, Trajectory
+from ..rewards.overlong import cut_off
 from . import checkpoint
 from .assemble import Sample, assemble
 from .collect import Collected, collect, play_groups
@@ -226,7 +227,8 @@ class Training:
         got = self._collect(stream, agent, display)
         with self.clock("train"):
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
-            weighing: dict[str, Any] = {"aggregate": c.aggregate, "aggregate_length": c.aggregate_length}
+            masked = {n for n, t in enumerate(got.trajectories) if c.overlong == "mask" and cut_off(t)}
+            weighing: dict[str, Any] = {"aggregate": c.aggregate, "aggregate_length": c.aggregate_length, "leave_out": masked}
             samples = assemble(got.trajectories, token_advantages=advantages, **weighing)
         signal = self._signal(learner, got, samples)
         with self.clock("train"):
@@ -237,6 +239,7 @@ class Training:
             save_step(self.run_folder.path / "trajectories", self.cursor.step, got, samples, c.estimator)
         self.clock.seconds["save"] = self._saving
         row = {"phase": "rl", "step": self.cursor.step, "rollouts": self.cursor.rollouts, **measures(got), "restarts": agent.restarts}
+        row |= {"overlong_masked": len(masked)} if c.overlong == "mask" else {}
         row |= {**self._shaping.counts, **metrics, "seconds": dict(self.clock.seconds)}
         # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.
         self.run_folder.log(row)

@@ -1,6 +1,6 @@
 """What becomes of a step's turn rewards before credit is given: the rubric adds to them, then the gate takes away.
 
-episodes -> (information gain, ``rubric``) -> (``gate``) -> TurnBatch
+episodes -> (information gain, ``rubric``, divergence, length) -> (``gate``) -> TurnBatch
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ..records import Trajectory
 from ..rewards.gated import UNGATED
 from ..rewards.grounding import GuiRcpo
 from ..rewards.gui_progress import Progrm
+from ..rewards.overlong import Overlong
 from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
 from .collect import Rewards
@@ -39,10 +40,12 @@ class Shaping:
 
     def __init__(self, config: TrainConfig, env: Any) -> None:
         self._functions = [_function(name, given) for name, given in config.rubric.items()]
+        self._overlong = _overlong(config)
         self._gain = config.information_gain
         self._gate = None if config.gate is None else config.gate.build()
         self.counts: dict[str, float] = {}
-        """Of the step, for its row: turns each function scored; with a gate, turns it took from and the mean turn reward without it."""
+        """Of the step, for its row: turns each function scored, episodes punished for their length; with a gate, turns it took from and
+        the mean turn reward without it."""
         if self._gate is not None:
             added = [function.name for function, _ in self._functions] + [INFORMATION_GAIN] * (self._gain > 0)
             self._gate.check([*(getattr(env, "weights", None) or [ENVIRONMENT]), *added])
@@ -51,6 +54,9 @@ class Shaping:
         """The rewards of one step; ``gain`` is made anew for each, as it holds the policy. None: they stay as they are."""
         functions = [*self._functions, *([(gain, self._gain)] if gain is not None else [])]
         self.counts = {f"{INFORMATION_GAIN}_turns": 0} | {f"{function.name}_turns": 0 for function, _ in functions}
+        if self._overlong is not None:
+            functions.append((self._overlong, 1.0))
+            self.counts["overlong_punished"] = 0
         if self._gate is not None:
             self.counts |= {"gated_turns": 0, "ungated_turn_reward": 0.0}
         rubric, summed, episodes = Rubric(functions), 0.0, 0
@@ -62,7 +68,10 @@ class Shaping:
             if functions:
                 scored = rubric(trajectories)
                 for function, _ in functions:
-                    self.counts[f"{function.name}_turns"] += sum(s.counts[function.name] for s in scored)
+                    if function is self._overlong:
+                        self.counts["overlong_punished"] += sum(function.name in s.added_outcome for s in scored)
+                    else:
+                        self.counts[f"{function.name}_turns"] += sum(s.counts[function.name] for s in scored)
                 trajectories = [s.apply() for s in scored]
             if self._gate is None:
                 return trajectories
@@ -74,6 +83,18 @@ class Shaping:
             return gated
 
         return shape
+
+
+def _overlong(config: TrainConfig) -> Overlong | None:
+    """The punishment of long episodes. Raises ``ValueError`` where its lengths are missing, or given for nothing."""
+    lengths = (config.overlong_max, config.overlong_cache)
+    if config.overlong != "penalty":
+        if lengths != (None, None):
+            raise ValueError(f"overlong_max and overlong_cache are for overlong 'penalty', not {config.overlong!r}; leave them out")
+        return None
+    if config.overlong_max is None or config.overlong_cache is None:
+        raise ValueError(f"overlong 'penalty' needs overlong_max and overlong_cache (tokens of an episode); given: {lengths}")
+    return Overlong(config.overlong_max, config.overlong_cache)
 
 
 def _function(name: str, given: float | Mapping[str, Any]) -> tuple[RewardFn, float]:
