@@ -1,6 +1,6 @@
 """Episodes that were cut off or ran long: which they are, and DAPO's soft punishment of their length.
 
-Source: DAPO, arXiv 2503.14476, section 3.4 (overlong filtering, and soft overlong punishment, equation 13).
+Source: DAPO, arXiv 2503.14476 (overlong filtering, soft overlong punishment).
 """
 
 from __future__ import annotations

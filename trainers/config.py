@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..rewards.gated import Gate
-from .credit.registry import check_parameters
+from .credit.registry import check_parameters, reads_turn_rewards
 
 if TYPE_CHECKING:
     from .loss import LossOptions
@@ -118,9 +118,11 @@ class TrainConfig(BaseModel):
     """Weight of the divergence from the policy as it was before reinforcement learning."""
     kl: Literal["k1", "k2", "k3"] = "k3"
     """Its estimator."""
+    kl_in: Literal["loss", "reward"] = "loss"
+    """Where it is charged: per token in the loss, or, summed over a turn's tokens, in the turn's reward before credit is given."""
     ratio: Literal["token", "turn", "turn_sum", "sequence"] = "token"
     """What the ratio of the loss is taken of; see ``LossOptions``."""
-    objective: Literal["clip", "cispo"] = "clip"
+    objective: Literal["clip", "cispo", "gvpo"] = "clip"
     clip_low: float = Field(default=0.2, ge=0)
     clip_high: float = Field(default=0.28, ge=0)
     dual_clip: float | None = Field(default=None, gt=1)
@@ -138,6 +140,10 @@ class TrainConfig(BaseModel):
     """Ratios of episodes below are masked; None: 0, and 0.99 for "geometric"."""
     correction_high: float | None = Field(default=None, gt=0)
     """Where ratios are truncated, or above which episodes are masked; None: 2, 3 and 1.01 for token, sequence and geometric."""
+    gvpo_beta: float = Field(default=0.1, gt=0)
+    """Weight of an episode's log-ratio against its advantage, for the objective "gvpo"."""
+    gvpo_anchor: Literal["reference", "sampler"] = "reference"
+    """What that log-ratio is to: the policy as it was before reinforcement learning, or the one that sampled the episode."""
     overlong: Literal["keep", "mask", "penalty"] = "keep"
     """Episodes that a limit of turns or tokens cut off: trained on like others, or left out of the loss though not of the baselines; or
     every long episode's outcome is lowered (DAPO's soft punishment)."""
@@ -188,18 +194,31 @@ class TrainConfig(BaseModel):
             clip_high=self.clip_high,
             dual_clip=self.dual_clip,
             kl=self.kl,
-            kl_coef=self.kl_coef,
+            kl_coef=self.kl_coef if self.kl_in == "loss" else 0.0,
             entropy_coef=self.entropy_coef,
             correction=self.correction,
             correction_low=self.correction_low,
             correction_high=self.correction_high,
             aggregate=self.aggregate,
             aggregate_length=self.aggregate_length,
+            gvpo_beta=self.gvpo_beta,
+            gvpo_anchor=self.gvpo_anchor,
         )
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the policy as it was before reinforcement learning is needed."""
+        return self.kl_coef > 0 or self.loss_options().needs_reference
 
     def check_estimator(self) -> None:
         """Raise ``ValueError`` if the estimator is unknown or does not take its arguments: told before anything is built."""
         check_parameters(self.estimator, self.estimator_args)
+        if self.kl_in == "reward" and self.kl_coef == 0:
+            raise ValueError("kl_in is 'reward', but kl_coef is 0; set kl_coef, or leave kl_in out")
+        if self.kl_in == "reward" and not reads_turn_rewards(self.estimator, self.estimator_args):
+            raise ValueError(
+                f"kl_in is 'reward', but {self.estimator} reads outcomes alone; use kl_in loss, or turn_rloo or another of turns"
+            )
 
 
 def find_recipe(name: str) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,12 +18,14 @@ import torch
 
 from ..agents.images import ImageReader
 from ..agents.models import base_model
-from .assemble import Sample, scale
+from .assemble import Sample, assemble, scale
 from .correction import correct
 from .forward import hidden_states
+from .gvpo import gvpo_samples
 from .head import token_logprobs
 from .loss import LossOptions, LossTerms, policy_loss
 from .pack import Pack, pack, use_packed_attention
+from .preference import Pair, PreferenceOptions, side_weights
 
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -69,8 +72,9 @@ class Learner:
         images: ImageReader | None = None,
     ) -> None:
         self.loss = loss or LossOptions()
-        if self.loss.kl_coef > 0 and reference is None:
-            raise ValueError(f"kl_coef is {self.loss.kl_coef} but there is no reference model; pass reference, or set kl_coef to 0")
+        if self.loss.needs_reference and reference is None:
+            wants = "gvpo_anchor is 'reference'" if self.loss.objective == "gvpo" else f"kl_coef is {self.loss.kl_coef}"
+            raise ValueError(f"{wants} but there is no reference model; pass reference, or change that")
         use_packed_attention(base_model(model))
         self.model, self.reference, self.images = model, reference, images
         if reference is not None and reference != "base":
@@ -108,6 +112,8 @@ class Learner:
         they keep their share of the weights and are counted as ``skipped_samples``.
         """
         o = self.loss
+        if o.objective == "gvpo":
+            return self._update_by_group(samples)
         counts: dict[str, float] = {}
         if o.correction != "none" and samples:
             samples, counts = correct(samples, [x.cpu() for x in self.logprobs(samples)], o.correction, *o.bounds)
@@ -118,11 +124,47 @@ class Learner:
         size = _episodes if o.aggregate == "constant" else _total
         share = size(useful)
         rows = [self._step(scale(part, share / size(part)), self._policy_terms) for part in self._split(useful)]
-        metrics = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        for name in ("trained_tokens", "packed_tokens", "sample_tokens"):
-            metrics[name] = sum(row[name] for row in rows)
+        metrics = _metrics(rows)
         metrics["ratio_max"] = max(row["ratio_max"] for row in rows)
-        return {**metrics, **counts, "optimizer_steps": float(len(rows))}
+        return {**metrics, **counts}
+
+    def _update_by_group(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """GVPO: the weights of a group need the log-probs of all of it, so that mini-batches are of whole groups and forwarded twice."""
+        o, rows, skipped, alone = self.loss, list[dict[str, float]](), 0.0, 0.0
+        for part in self._split(samples) if samples else ():
+            anchor = (
+                self.reference_logprobs(part) if o.gvpo_anchor == "reference" else [torch.from_numpy(s.logprobs[s.action]) for s in part]
+            )
+            weighted, found = gvpo_samples(part, [x.cpu() for x in self.logprobs(part)], [x.cpu() for x in anchor], o.gvpo_beta)
+            useful = [s for s in weighted if s.weight.any()]
+            skipped, alone = skipped + len(part) - len(useful), alone + found.pop("gvpo_alone")
+            if useful:
+                rows.append({**self._step(useful, self._imitation_terms), **found})
+        counts = {"skipped_samples": skipped, "gvpo_alone": alone}
+        return {**_metrics(rows), **counts} if rows else {**counts, "optimizer_steps": 0.0}
+
+    def prefer(self, pairs: Sequence[Pair], options: PreferenceOptions | None = None) -> dict[str, float]:
+        """One optimizer step of DPO or IPR on ``pairs``, against the reference.
+
+        Returns its numbers: the loss and its parts, ``preferred``, the share of pairs that the policy orders as they are, more than the
+        reference does, and ``margin``, beta times by how much. Raises ``ValueError`` without pairs.
+        """
+        if not pairs:
+            raise ValueError("there are no pairs to learn from; look for some with preference.step_pairs or outcome_pairs")
+        o = options or PreferenceOptions()
+        samples = assemble([side for pair in pairs for side in (pair.chosen, pair.rejected)])
+        side = torch.tensor([s.rollout for s in samples])
+
+        def of_sides(values: Sequence[torch.Tensor]) -> torch.Tensor:
+            sums = torch.stack([x.double().sum().cpu() for x in values])
+            return sums.new_zeros(2 * len(pairs)).index_add(0, side, sums)
+
+        tokens = of_sides([torch.from_numpy(s.action) for s in samples])
+        outcome = torch.tensor([pair.kind == "outcome" for pair in pairs])
+        sums, references = of_sides(self.logprobs(samples)), of_sides(self.reference_logprobs(samples))
+        weights, found = side_weights(sums, references, tokens, outcome, o)
+        row = self._step([replace(s, weight=s.action * np.float32(weights[s.rollout])) for s in samples], self._imitation_terms)
+        return {**row, **found, "outcome_pairs": float(outcome.sum()), "step_pairs": float((~outcome).sum())}
 
     def gradient(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
         """Gradient of the policy loss over ``samples`` by the trained parameters, in their order; nothing is updated."""
@@ -141,6 +183,12 @@ class Learner:
     def logprobs(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
         """Log-probs of the action tokens of each sample, in the order of ``samples``; no gradients."""
         return [logprobs for logprobs, _ in self._scores(samples, self._forward)]
+
+    def reference_logprobs(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
+        """``logprobs`` of the reference. Raises ``ValueError`` when there is none."""
+        if self.reference is None:
+            raise ValueError("there is no reference model; pass reference to the learner")
+        return [logprobs for (logprobs,) in self._scores(samples, lambda one: (self._reference_forward(one),))]
 
     def _scores(self, samples: Sequence[Sample], forward: Callable[[Pack], tuple[torch.Tensor, ...]]) -> list[tuple[torch.Tensor, ...]]:
         """What ``forward`` gives for the action tokens of each sample, in the order of ``samples``; no gradients, no dropout."""
@@ -177,15 +225,15 @@ class Learner:
                 mine.copy_(saved)
 
     def _split(self, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
-        """Mini-batches of whole episodes."""
-        count = min(self.minibatches, len({s.rollout for s in samples}))
+        """Mini-batches of whole episodes, or of whole groups where the objective compares them."""
+        units = [s.group if self.loss.objective == "gvpo" else s.rollout for s in samples]
+        count = min(self.minibatches, len(set(units)))
         if count == 1:
             yield list(samples)
             return
-        rollouts = self._rng.permutation(sorted({s.rollout for s in samples}))
-        for part in np.array_split(rollouts, count):
-            chosen = {int(r) for r in part}
-            yield [s for s in samples if s.rollout in chosen]
+        for part in np.array_split(self._rng.permutation(sorted(set(units))), count):
+            chosen = {int(u) for u in part}
+            yield [s for s, unit in zip(samples, units, strict=True) if unit in chosen]
 
     def _step(self, samples: Sequence[Sample], terms: Callable[[Pack], tuple[LossTerms, torch.Tensor]]) -> dict[str, float]:
         self.model.train()
@@ -195,8 +243,8 @@ class Learner:
             result.loss.backward()
             stats = {name: float(value) for name, value in result.stats.items()}
             stats["loss"] = float(result.loss.detach())
-            entropy = entropy.detach()
-            stats["entropy"] = float((one.weight * entropy).sum() / one.weight.sum().clamp_min(1e-12)) * len(one.target)
+            entropy, share = entropy.detach(), one.weight.abs()
+            stats["entropy"] = float((share * entropy).sum() / share.sum().clamp_min(1e-12)) * len(one.target)
             stats["trained_tokens"], stats["packed_tokens"] = float(len(one.target)), float(one.ids.shape[1])
             stats["sample_tokens"] = float(one.tokens)
             for name, value in stats.items():
@@ -240,8 +288,8 @@ class Learner:
         head, temperature = base.get_output_embeddings(), self.temperature
         return token_logprobs(head, before, one.target, temperature=temperature, entropy_gradient=entropy_gradient)
 
-    def _reference_logprobs(self, one: Pack) -> torch.Tensor:
-        """[M] of the reference, without gradients."""
+    def _reference_forward(self, one: Pack) -> torch.Tensor:
+        """[M] log-probs of the reference, without gradients."""
         with torch.no_grad(), _without_adapter(self.model) if self.reference == "base" else nullcontext():
             return self._forward(one, None if self.reference == "base" else self.reference)[0]
 
@@ -250,7 +298,7 @@ class Learner:
         return LossTerms(loss=-(one.weight * logprobs).sum(), stats={}), entropy
 
     def _policy_terms(self, one: Pack) -> tuple[LossTerms, torch.Tensor]:
-        reference = self._reference_logprobs(one) if self.reference is not None and self.loss.kl_coef > 0 else None
+        reference = self._reference_forward(one) if self.reference is not None and self.loss.kl_coef > 0 else None
         logprobs, entropy = self._forward(one, entropy_gradient=self.loss.entropy_coef > 0)
         terms = policy_loss(
             logprobs,
@@ -264,6 +312,14 @@ class Learner:
             entropy=entropy,
         )
         return terms, entropy
+
+
+def _metrics(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Means over mini-batches, and sums of what is counted."""
+    metrics = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    for name in ("trained_tokens", "packed_tokens", "sample_tokens"):
+        metrics[name] = sum(row[name] for row in rows)
+    return {**metrics, "optimizer_steps": float(len(rows))}
 
 
 def _total(samples: Sequence[Sample]) -> float:

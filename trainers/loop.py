@@ -33,6 +33,7 @@ from .crediting import Estimated
 from .demonstrate import demonstrations
 from .evaluate import evaluate
 from .information_gain import InformationGain
+from .kl_reward import KlReward
 from .learner import Learner
 from .policies import open_policy, open_reference
 from .progress import Clock, Display
@@ -184,7 +185,7 @@ class Training:
                 self.cursor.tasks += 1
                 yield self.tasks.get_task(self.config.train_split, int(index))
 
-    def _collect(self, stream: Iterator[Task], agent: PolicyAgent, display: Display) -> Collected:
+    def _collect(self, learner: Learner, stream: Iterator[Task], agent: PolicyAgent, display: Display) -> Collected:
         c, clock = self.config, self.clock
 
         def play(tasks: Sequence[Task], number: int) -> list[list[Trajectory]]:
@@ -202,11 +203,12 @@ class Training:
                     progress=advance,
                 )
 
+        kl = KlReward(learner.reference_logprobs, c.kl) if c.kl_in == "reward" else None
         return collect(
             play,
             stream,
             c.groups,
-            rewards=self._shaping.of_step(self._information_gain(agent)),
+            rewards=self._shaping.of_step(self._information_gain(agent), kl),
             credit=Estimated(c.estimator, c.estimator_args),
             rounds=c.replace_rounds,
             clock=clock,
@@ -224,7 +226,7 @@ class Training:
         c = self.config
         self.clock = Clock()
         agent = self.agent()
-        got = self._collect(stream, agent, display)
+        got = self._collect(learner, stream, agent, display)
         with self.clock("train"):
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
             masked = {n for n, t in enumerate(got.trajectories) if c.overlong == "mask" and cut_off(t)}

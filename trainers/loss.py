@@ -10,7 +10,8 @@ import torch
 from .assemble import Aggregate, check_aggregate
 
 Ratio: TypeAlias = Literal["token", "turn", "turn_sum", "sequence"]
-Objective: TypeAlias = Literal["clip", "cispo"]
+Objective: TypeAlias = Literal["clip", "cispo", "gvpo"]
+Anchor: TypeAlias = Literal["reference", "sampler"]
 Divergence: TypeAlias = Literal["k1", "k2", "k3"]
 Correction: TypeAlias = Literal["none", "token", "sequence", "geometric"]
 BOUNDS: dict[Correction, tuple[float, float]] = {"none": (0.0, 0.0), "token": (0.0, 2.0), "sequence": (0.0, 3.0), "geometric": (0.99, 1.01)}
@@ -24,9 +25,10 @@ class LossOptions:
     2507.18071), which is the episode, or its part up to a restart of the context. Wider levels want narrower bounds (GSPO: 3e-4, 4e-4).
 
     ``objective``: "clip", the smaller of A rho and A clip(rho, 1 - clip_low, 1 + clip_high); "cispo", A log pi times the clipped ratio
-    without its gradient, so that no token is lost (CISPO, arXiv 2506.13585). ``dual_clip`` c: an advantage below 0 costs at most c |A|
-    (arXiv 1912.09729; 3 is usual). ``kl``: Schulman's estimator of the divergence from the reference, ``kl_coef`` its weight.
-    ``entropy_coef``: weight of the policy's entropy, which is taken from the loss (nats per token).
+    without its gradient, so that no token is lost (CISPO, arXiv 2506.13585); "gvpo", the likelihood of episodes weighted by their
+    advantage less ``gvpo_beta`` times their log-ratio to ``gvpo_anchor`` (see ``gvpo.gvpo_samples``). ``dual_clip`` c: an advantage
+    below 0 costs at most c |A| (arXiv 1912.09729; 3 is usual). ``kl``: Schulman's estimator of the divergence from the reference,
+    ``kl_coef`` its weight. ``entropy_coef``: weight of the policy's entropy (nats per token), which is taken from the loss.
 
     ``correction``, with ``correction_low`` and ``correction_high``: how the sampler's probabilities are told from those of the learner
     before the update; see ``correction.correct``. ``aggregate``, ``aggregate_length``: see ``assemble``, which makes the weights.
@@ -47,9 +49,12 @@ class LossOptions:
     correction_high: float | None = None
     aggregate: Aggregate = "token"
     aggregate_length: int | None = None
+    gvpo_beta: float = 0.1
+    gvpo_anchor: Anchor = "reference"
 
     def __post_init__(self) -> None:
         kinds = {"ratio": Ratio, "objective": Objective, "kl": Divergence, "correction": Correction, "aggregate": Aggregate}
+        kinds["gvpo_anchor"] = Anchor
         for name, allowed in kinds.items():
             given = getattr(self, name)
             if given not in get_args(allowed):
@@ -62,12 +67,29 @@ class LossOptions:
             raise ValueError(f"dual_clip is {self.dual_clip}; allowed: above 1, or none")
         if self.dual_clip is not None and self.objective != "clip":
             raise ValueError(f"dual_clip is for the objective clip, not {self.objective}; leave it out")
+        if self.objective == "gvpo":
+            self._check_gvpo()
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.kl_coef > 0 or (self.objective == "gvpo" and self.gvpo_anchor == "reference")
 
     @property
     def bounds(self) -> tuple[float, float]:
         """(low, high) of the correction, with its defaults."""
         low, high = BOUNDS[self.correction]
         return low if self.correction_low is None else self.correction_low, high if self.correction_high is None else self.correction_high
+
+    def _check_gvpo(self) -> None:
+        plain = LossOptions()
+        names = ("ratio", "kl_coef", "entropy_coef", "correction", "aggregate")
+        given = [f"{name} {getattr(self, name)}" for name in names if getattr(self, name) != getattr(plain, name)]
+        if given:
+            raise ValueError(
+                f"the objective gvpo has no {', '.join(given)}; leave out what is given beside it (gvpo_beta is its divergence)"
+            )
+        if not self.gvpo_beta > 0:
+            raise ValueError(f"gvpo_beta is {self.gvpo_beta}; allowed: above 0")
 
     def _check_bounds(self) -> None:
         given = {"correction_low": self.correction_low, "correction_high": self.correction_high}
@@ -110,7 +132,7 @@ def k3(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     return (d.exp() - d - 1.0).clamp(max=10.0)
 
 
-_DIVERGENCES = {"k1": k1, "k2": k2, "k3": k3}
+DIVERGENCES = {"k1": k1, "k2": k2, "k3": k3}
 
 
 def log_ratio_of(level: Ratio, log_ratio: torch.Tensor, turn: torch.Tensor | None, sample: torch.Tensor | None) -> torch.Tensor:
@@ -152,6 +174,8 @@ def policy_loss(
     Precondition: log-probs at the sampling temperature.
     """
     o = options or LossOptions()
+    if o.objective == "gvpo":
+        raise ValueError("the objective gvpo weighs whole groups and is no sum of this kind; use Learner.update, or gvpo.gvpo_samples")
     log_ratio = log_ratio_of(o.ratio, logprobs - sampled, turn, sample)
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1.0 - o.clip_low, 1.0 + o.clip_high)
@@ -170,7 +194,7 @@ def policy_loss(
             "ratio_max": ratio.max() if len(ratio) else ratio.new_zeros(()),
         }
     if reference is not None:
-        kl = _DIVERGENCES[o.kl](logprobs, reference)
+        kl = DIVERGENCES[o.kl](logprobs, reference)
         loss = loss + o.kl_coef * (weight * kl).sum()
         stats["kl"] = (weight * kl.detach()).sum()
     if o.entropy_coef > 0:

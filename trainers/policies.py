@@ -55,12 +55,12 @@ def _build_tiny(folder: Path, name: str, sizes: dict[str, int], seed: int, demon
 
 
 def open_reference(run: RunFolder, model: Any) -> Any:
-    """The policy as it was before reinforcement learning, for the KL term; None when the run has no such term.
+    """The policy as it was before reinforcement learning; None when the loss and the rewards of the run have no use for it.
 
     A LoRA run without a warm start needs no copy: its base with the adapter disabled ("base").
     """
     c, folder = run.config, run.path / "reference"
-    if c.kl_coef == 0:
+    if not c.needs_reference:
         return None
     if c.lora is not None and c.warm_episodes == 0:
         return "base"

@@ -18,6 +18,7 @@ from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
 from .collect import Rewards
 from .config import TrainConfig
+from .kl_reward import KlReward
 from .screen_rewards import ScreenChange, ScreenJudge
 
 FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {
@@ -41,7 +42,7 @@ class Shaping:
     def __init__(self, config: TrainConfig, env: Any) -> None:
         self._functions = [_function(name, given) for name, given in config.rubric.items()]
         self._overlong = _overlong(config)
-        self._gain = config.information_gain
+        self._gain, self._kl_coef = config.information_gain, config.kl_coef
         self._gate = None if config.gate is None else config.gate.build()
         self.counts: dict[str, float] = {}
         """Of the step, for its row: turns each function scored, episodes punished for their length; with a gate, turns it took from and
@@ -50,9 +51,11 @@ class Shaping:
             added = [function.name for function, _ in self._functions] + [INFORMATION_GAIN] * (self._gain > 0)
             self._gate.check([*(getattr(env, "weights", None) or [ENVIRONMENT]), *added])
 
-    def of_step(self, gain: RewardFn | None) -> Rewards | None:
-        """The rewards of one step; ``gain`` is made anew for each, as it holds the policy. None: they stay as they are."""
+    def of_step(self, gain: RewardFn | None, kl: KlReward | None = None) -> Rewards | None:
+        """The rewards of one step; ``gain`` and ``kl`` are made anew for each, as they hold the policy. None: they stay as they are."""
         functions = [*self._functions, *([(gain, self._gain)] if gain is not None else [])]
+        if kl is not None:
+            functions.append((kl, self._kl_coef))
         self.counts = {f"{INFORMATION_GAIN}_turns": 0} | {f"{function.name}_turns": 0 for function, _ in functions}
         if self._overlong is not None:
             functions.append((self._overlong, 1.0))
@@ -73,6 +76,8 @@ class Shaping:
                     else:
                         self.counts[f"{function.name}_turns"] += sum(s.counts[function.name] for s in scored)
                 trajectories = [s.apply() for s in scored]
+            if kl is not None:
+                self.counts["kl"] = kl.per_token
             if self._gate is None:
                 return trajectories
             valid = [t for t in trajectories if t.outcome.valid]

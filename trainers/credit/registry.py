@@ -60,6 +60,17 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     estimate(name, TurnBatch.from_lists([[0.0]], [0.0], **columns), **parameters)
 
 
+def reads_turn_rewards(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether the rewards of turns change what an estimator gives: tried on two episodes of two turns, a success and a failure."""
+
+    def advantages(first: float, second: float) -> Array:
+        columns: dict[str, Any] = {"anchors": [["a", "b"]] * 2, "values": [[0.0, 0.0]] * 2, "entropies": [[1.0, 1.0]] * 2}
+        columns |= {"token_counts": [[1, 1]] * 2, "parents": [-1, -1], "forks": [0, 0]}
+        return estimate(name, TurnBatch.from_lists([[first, second], [second, 0.0]], [1.0, 0.0], **columns), **parameters)
+
+    return bool((advantages(0.0, 0.0) != advantages(0.5, -0.25)).any())
+
+
 def needed(column: Array | None, estimator: str, name: str, source: str) -> Array:
     """``column``, which ``estimator`` cannot do without. Raises ``ValueError`` that says where it comes from."""
     if column is None:
