@@ -144,6 +144,9 @@ class TrainConfig(BaseModel):
     """Weight of an episode's log-ratio against its advantage, for the objective "gvpo"."""
     gvpo_anchor: Literal["reference", "sampler"] = "reference"
     """What that log-ratio is to: the policy as it was before reinforcement learning, or the one that sampled the episode."""
+    srpo_beta: float | None = Field(default=None, ge=0)
+    """Episodes that failed where a sibling succeeded learn from the policy that is told of it, token by token weighted by exp(-this times
+    the told policy's entropy) (SRPO: 1); None: from their advantage, as all others."""
     overlong: Literal["keep", "mask", "penalty"] = "keep"
     """Episodes that a limit of turns or tokens cut off: trained on like others, or left out of the loss though not of the baselines; or
     every long episode's outcome is lowered (DAPO's soft punishment)."""
@@ -187,6 +190,10 @@ class TrainConfig(BaseModel):
         """The loss of these settings. Raises ``ValueError`` where they do not go together."""
         from .loss import LossOptions
 
+        if self.srpo_beta is not None and self.objective == "gvpo":
+            raise ValueError(
+                "srpo_beta routes episodes out of their group, whose weights the objective gvpo balances; leave one of them out"
+            )
         return LossOptions(
             ratio=self.ratio,
             objective=self.objective,

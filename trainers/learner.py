@@ -182,7 +182,11 @@ class Learner:
 
     def logprobs(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
         """Log-probs of the action tokens of each sample, in the order of ``samples``; no gradients."""
-        return [logprobs for logprobs, _ in self._scores(samples, self._forward)]
+        return [logprobs for logprobs, _ in self.scores(samples)]
+
+    def scores(self, samples: Sequence[Sample]) -> list[tuple[torch.Tensor, ...]]:
+        """(log-probs, entropies) of the action tokens of each sample, in the order of ``samples``; no gradients."""
+        return self._scores(samples, self._forward)
 
     def reference_logprobs(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
         """``logprobs`` of the reference. Raises ``ValueError`` when there is none."""

@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .collect import Collected, collect, play_groups
 from .config import TrainConfig
 from .crediting import Estimated
 from .demonstrate import demonstrations
+from .distill import Routing
 from .evaluate import evaluate
 from .information_gain import InformationGain
 from .kl_reward import KlReward
@@ -222,12 +223,22 @@ class Training:
         reader = image_reader(self.tokenizer)
         return InformationGain(self.model, agent.renderer, temperature=c.temperature, token_budget=c.token_budget, images=reader)
 
+    def _route(self, learner: Learner, agent: PolicyAgent, got: Collected) -> tuple[Collected, dict[str, float]]:
+        """Failures to the policy that is told of a success (SRPO), where the configuration asks for it."""
+        if self.config.srpo_beta is None:
+            return got, {}
+        room = int(base_model(self.model).config.get_text_config().max_position_embeddings)
+        route = Routing(learner.scores, agent.renderer, beta=self.config.srpo_beta, max_tokens=room)
+        advantages, counts = route(got.trajectories, got.advantages)
+        return replace(got, advantages=advantages), counts
+
     def _step(self, learner: Learner, stream: Iterator[Task], display: Display) -> None:
         c = self.config
         self.clock = Clock()
         agent = self.agent()
         got = self._collect(learner, stream, agent, display)
         with self.clock("train"):
+            got, routes = self._route(learner, agent, got)
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
             masked = {n for n, t in enumerate(got.trajectories) if c.overlong == "mask" and cut_off(t)}
             weighing: dict[str, Any] = {"aggregate": c.aggregate, "aggregate_length": c.aggregate_length, "leave_out": masked}
@@ -242,7 +253,7 @@ class Training:
         self.clock.seconds["save"] = self._saving
         row = {"phase": "rl", "step": self.cursor.step, "rollouts": self.cursor.rollouts, **measures(got), "restarts": agent.restarts}
         row |= {"overlong_masked": len(masked)} if c.overlong == "mask" else {}
-        row |= {**self._shaping.counts, **metrics, "seconds": dict(self.clock.seconds)}
+        row |= {**self._shaping.counts, **routes, **metrics, "seconds": dict(self.clock.seconds)}
         # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.
         self.run_folder.log(row)
         if self.cursor.step % c.checkpoint_every == 0 or self.cursor.step == c.steps:
