@@ -35,7 +35,8 @@ def gvpo_samples(
     loss = mean over groups of -beta / (k - 1) sum_i w_i log pi(y_i), w_i = A_i - beta (l_i - mean l), detached. A_i is the advantage:
     with the estimator ``dr_grpo`` it is R_i - mean R, as published; estimators of turns give each token its own, and GVPO turn by turn.
     ``logprobs``, ``anchor``: for each sample those of the policy and of what it is measured against [its action tokens]. An episode is
-    the sum of its samples. A group of one has nothing to be compared with: its weights are 0 and it is counted in ``gvpo_alone``.
+    the sum of its samples. Weights of a group sum to 0 where its advantages do; an episode that is left out of the loss unbalances them.
+    A group of one has nothing to be compared with: its weights are 0 and it is counted in ``gvpo_alone``.
     """
     rollouts, which = np.unique([s.rollout for s in samples], return_inverse=True)
     group = np.zeros(len(rollouts), np.int64)
