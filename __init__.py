@@ -19,9 +19,12 @@ _HOMES = {
     "evaluate": "turnwise.trainers.evaluate",
     "list_envs": "turnwise.envs.registry",
     "list_estimators": "turnwise.trainers.credit",
+    "list_modifiers": "turnwise.trainers.credit",
     "make": "turnwise.envs.registry",
+    "modify": "turnwise.trainers.credit",
     "register": "turnwise.envs.registry",
     "register_estimator": "turnwise.trainers.credit",
+    "register_modifier": "turnwise.trainers.credit",
     "rollout": "turnwise.agents.rollout",
 }
 

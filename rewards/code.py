@@ -9,7 +9,7 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,7 +75,8 @@ def shaped_outcomes(
     succeeded (outcome of at least 1); never below 0.
 
     ``codes``: all code of an episode, concatenated. No episode succeeded: nothing is added. The mean is taken once (a public
-    re-implementation divides twice); the paper embeds with a hosted model, here the backend is an argument.
+    re-implementation divides twice); the paper embeds with a hosted model, here the backend is an argument. Raises ``ValueError`` for
+    similarities that are not one finite number for each success.
     """
     good = [code for outcome, code in zip(outcomes, codes, strict=True) if outcome >= 1.0]
     failed = [place for place, outcome in enumerate(outcomes) if outcome < 1.0]
@@ -83,6 +84,8 @@ def shaped_outcomes(
     if not good or not failed:
         return shaped
     for place, row in zip(failed, similarity([codes[place] for place in failed], good), strict=True):
+        if len(row) != len(good) or not all(map(isfinite, row)):
+            raise ValueError(f"the similarities to {len(good)} successes are {list(row)}; give one finite number for each")
         shaped[place] += alpha * max(0.0, sum(row) / len(good))
     return shaped
 

@@ -88,6 +88,23 @@ FLAGS = ("anchors", "potentials", "snapshots", "images", "tools", "network", "sa
 
 
 @app.command()
+def estimators() -> None:
+    """List the estimators of credit, and the modifiers that work before and after them."""
+    from .credit.modifiers import KINDS, list_modifiers, modifier, modifier_kind
+    from .credit.registry import estimator, list_estimators, signature
+
+    table = Table("estimator", "parameters")
+    for name in list_estimators():
+        table.add_row(name, signature(estimator(name)))
+    Console().print(table)
+    table = Table("modifier", "kind", "parameters")
+    for name in sorted(list_modifiers(), key=lambda n: KINDS.index(modifier_kind(n))):
+        table.add_row(name, modifier_kind(name), signature(modifier(name)))
+    Console().print(table)
+    Console().print(f"modifiers work in the order {', '.join(KINDS)}; formulas and sources: docs/credit.md")
+
+
+@app.command()
 def check(env_id: EnvId, env_args: EnvArgs = None) -> None:
     """Hold an environment to its manifest; fails if it breaks a promise."""
     from ..envs.check import check_env

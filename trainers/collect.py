@@ -1,12 +1,13 @@
 """One step's experience: groups of rollouts, scored, with an advantage for every action token.
 
-tasks -> rollout -> (further rewards) -> Credit -> Collected; groups without signal are replaced
+tasks -> rollout -> (further rewards) -> (filters) -> Credit -> Collected; groups without signal are replaced
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from .crediting import Credit, token_counts
 from .progress import Clock
 
 Rewards = Callable[[list[Trajectory]], list[Trajectory]]
+Filter = Callable[[Sequence[Trajectory]], Mapping[str, Sequence[int]]]
+"""For each reason to drop episodes, the places of those it drops; they come in whole groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class Collected:
     """Groups that still had none after the last round: the step goes without them."""
     replaced: int
     """Groups that were played again with another task."""
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Episodes that were played and that a filter keeps from training, by the filter's name."""
 
 
 def play_groups(env: Any, agent: Agent, tasks: Sequence[Task], group_size: int, **options: Any) -> list[list[Trajectory]]:
@@ -65,14 +70,16 @@ def collect(
     credit: Credit,
     rounds: int,
     clock: Clock,
+    drop: Filter | None = None,
 ) -> Collected:
     """Play ``groups`` tasks and replace those without signal up to ``rounds`` times.
 
-    ``play(tasks, round)`` returns the groups. A group has no signal when every advantage in it is 0: its gradient would be 0.
+    ``play(tasks, round)`` returns the groups. What ``drop`` names is counted and not trained on, nor compared with. A group has no
+    signal when every advantage in it is 0: its gradient would be 0.
     """
     kept: list[list[Trajectory]] = []
     played: list[Trajectory] = []
-    replaced = 0
+    replaced, dropped = 0, Counter[str]()
     for number in range(rounds + 1):
         missing = groups - len(kept)
         if not missing:
@@ -84,8 +91,11 @@ def collect(
             if rewards is not None:
                 scored = rewards([t for group in fresh for t in group])
                 fresh = _regroup(scored, [len(group) for group in fresh])
+            played += [t for group in fresh for t in group]
+            if drop is not None:
+                fresh, gone = _without(fresh, drop)
+                dropped.update(gone)
             signals = _per_group(fresh, credit)
-        played += [t for group in fresh for t in group]
         kept += [group for group, values in zip(fresh, signals, strict=True) if values.any()]
     with clock("credit"):
         advantages = np.concatenate(_per_group(kept, credit)) if kept else np.zeros(0)
@@ -95,7 +105,17 @@ def collect(
         played=played,
         without_signal=groups - len(kept),
         replaced=replaced,
+        dropped=dict(dropped),
     )
+
+
+def _without(groups: Sequence[Sequence[Trajectory]], drop: Filter) -> tuple[list[list[Trajectory]], dict[str, int]]:
+    """The groups less the episodes to drop, and how many those are by reason."""
+    found = drop([t for group in groups for t in group])
+    gone = {place for places in found.values() for place in places}
+    ends = np.cumsum([len(group) for group in groups])
+    numbered = [zip(range(end - len(group), end), group, strict=True) for end, group in zip(ends, groups, strict=True)]
+    return [[t for place, t in group if place not in gone] for group in numbered], {name: len(places) for name, places in found.items()}
 
 
 def _draw(tasks: Iterator[Task], count: int) -> list[Task]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..rewards.gated import Gate
+from .credit.modifiers import Modifiers
 from .credit.registry import check_parameters, reads_turn_rewards
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class TrainConfig(BaseModel):
 
     estimator: str = "turn_rloo"
     estimator_args: dict[str, Any] = Field(default_factory=dict)
+    modifiers: list[str | dict[str, dict[str, Any]]] = Field(default_factory=list)
+    """What is done before and after the estimator, in order: names, or {name: {its arguments}}; see docs/credit.md."""
     information_gain: float = Field(default=0.0, ge=0)
     """Weight of the policy's own information gain (IGPO) as a further turn reward; 0: not computed."""
     rubric: dict[str, float | dict[str, Any]] = Field(default_factory=dict)
@@ -218,8 +221,9 @@ class TrainConfig(BaseModel):
         return self.kl_coef > 0 or self.loss_options().needs_reference
 
     def check_estimator(self) -> None:
-        """Raise ``ValueError`` if the estimator is unknown or does not take its arguments: told before anything is built."""
+        """Raise ``ValueError`` if the estimator or a modifier is unknown or does not take its arguments: told before anything is built."""
         check_parameters(self.estimator, self.estimator_args)
+        Modifiers(self.modifiers)
         if self.kl_in == "reward" and self.kl_coef == 0:
             raise ValueError("kl_in is 'reward', but kl_coef is 0; set kl_coef, or leave kl_in out")
         if self.kl_in == "reward" and not reads_turn_rewards(self.estimator, self.estimator_args):

@@ -2,6 +2,8 @@
 
     episodes -> TurnBatch -> estimate -> [T] one number per turn -> [N] the same for each of the turn's action tokens
 
+Modifiers work before and after the estimator, and on the tokens.
+
 Letters: T turns, N action tokens of all episodes together, in order.
 """
 
@@ -14,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..records import Trajectory
-from .credit import TurnBatch, estimate
+from .credit import Tokens, TurnBatch, estimate
+from .credit.modifiers import Entry, Modifiers
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Credit: TypeAlias = Callable[[Sequence[Trajectory]], Floats]
@@ -44,10 +47,25 @@ def of_turns(trajectories: Sequence[Trajectory], advantages: Floats) -> list[lis
 
 
 class Estimated:
-    """``Credit`` of an estimator by name, with its parameters; see ``turnwise estimators`` and docs/credit.md."""
+    """``Credit`` of an estimator by name, with its parameters and modifiers; see ``turnwise estimators`` and docs/credit.md."""
 
-    def __init__(self, estimator: str, parameters: dict[str, Any]) -> None:
+    def __init__(self, estimator: str, parameters: dict[str, Any], modifiers: Sequence[Entry] = ()) -> None:
         self.estimator, self.parameters = estimator, parameters
+        self._modifiers = Modifiers(modifiers)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Turns, outcomes and tokens that each modifier changed in the last call."""
+        return self._modifiers.counts
+
+    def dropped(self, trajectories: Sequence[Trajectory]) -> dict[str, list[int]]:
+        """For each filter the places of the episodes, which come in whole groups, that are not to be trained on."""
+        if not any(self._modifiers.of("filter")):
+            return {}
+        batch = TurnBatch.from_trajectories(self._modifiers.episodes(trajectories))
+        return {name: np.flatnonzero(gone).tolist() for name, gone in self._modifiers.dropped(batch).items()}
 
     def __call__(self, trajectories: Sequence[Trajectory]) -> Floats:
-        return to_tokens(trajectories, estimate(self.estimator, TurnBatch.from_trajectories(trajectories), **self.parameters))
+        batch = self._modifiers.rewards(TurnBatch.from_trajectories(self._modifiers.episodes(trajectories)))
+        turns = self._modifiers.advantages(batch, estimate(self.estimator, batch, **self.parameters))
+        return self._modifiers.tokens(batch, Tokens.from_trajectories(trajectories), to_tokens(trajectories, turns))

@@ -83,6 +83,7 @@ class Training:
         self.tasks: TaskSet = self._instance.unwrapped.tasks
         self._check_settings()
         self._shaping = Shaping(self.config, self._instance.unwrapped)
+        self._credit = Estimated(self.config.estimator, self.config.estimator_args, self.config.modifiers)
         self._demonstrations: list[Trajectory] | None = None
         self._saving = 0.0  # seconds of the last checkpoint, shown in the row after it
         latest = run.latest_checkpoint()
@@ -210,9 +211,10 @@ class Training:
             stream,
             c.groups,
             rewards=self._shaping.of_step(self._information_gain(agent), kl),
-            credit=Estimated(c.estimator, c.estimator_args),
+            credit=self._credit,
             rounds=c.replace_rounds,
             clock=clock,
+            drop=self._credit.dropped,
         )
 
     def _information_gain(self, agent: PolicyAgent) -> InformationGain | None:

@@ -16,12 +16,14 @@ from ..rewards.gui_progress import Progrm
 from ..rewards.overlong import Overlong
 from ..rewards.rubric import ENVIRONMENT, RewardFn, Rubric
 from ..rewards.swe import Verpo
+from .code_similarity import code_similarity
 from .collect import Rewards
 from .config import TrainConfig
 from .kl_reward import KlReward
 from .screen_rewards import ScreenChange, ScreenJudge
 
 FUNCTIONS: Mapping[str, Callable[..., RewardFn]] = {
+    "code_similarity": code_similarity,
     "gui_rcpo": GuiRcpo,
     "progrm": Progrm,
     "screen_change": ScreenChange,

@@ -34,6 +34,7 @@ def measures(got: Collected) -> dict[str, Any]:
         "groups_replaced": got.replaced,
         "faults": sum(not t.outcome.valid for t in got.played),
         "retried": sum(t.attempts > 1 for t in got.played),
+        **{f"{name}_dropped": count for name, count in got.dropped.items()},
     }
 
 

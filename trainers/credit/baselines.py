@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .batch import OUTCOME, TurnBatch
 from .outcome import Singleton, grpo, rewards_with_outcome, to_turns
 from .registry import register_estimator
-from .segments import Array, as_float, drop_rounding, returns_to_go, segment_max, segment_sum, stable_order, standardize, where, zeros
+from .segments import Array, as_float, drop_rounding, returns_to_go, segment_max, segment_rank, segment_sum, standardize, where
 
 _LOWEST = -1e300
 
@@ -136,16 +136,7 @@ def s_grpo(batch: TurnBatch, *, correct: float = 0.5) -> Array:
     ``correct``. An early right exit earns most. Source: S-GRPO, arXiv 2505.07686 (equations from a third-party note).
     """
     length = segment_sum(turn_weights(batch), batch.episode, batch.num_episodes)
-    right = as_float(batch.valid & (batch.outcome > correct), batch.outcome)
-    order = stable_order(batch.group, length)
-    group, sorted_length, counted = batch.group[order], length[order], right[order].cumsum(0) - right[order]
-    fresh = group == group
-    fresh[1:] = (group[1:] != group[:-1]) | (sorted_length[1:] != sorted_length[:-1])
-    block = fresh.cumsum(0) - 1
-    first = segment_max(where(fresh, counted, 0.0), block, max(1, len(block)))
-    before = zeros(batch.num_groups + 1, right)
-    before[1:] = segment_sum(right, batch.group, batch.num_groups).cumsum(0)
-    shorter = zeros(batch.num_episodes, right)
-    shorter[order] = first[block] - before[group]
-    earned = right * 0.5**shorter
+    right = batch.valid & (batch.outcome > correct)
+    shorter = segment_rank(length, batch.group, batch.num_groups, right)
+    earned = as_float(right, batch.outcome) * 0.5**shorter
     return to_turns(batch, standardize(earned, batch.group, batch.num_groups, batch.valid, std=False, ddof=0, eps=0.0))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -40,6 +41,8 @@ class TurnBatch:
     """[E]"""
     valid: Array
     """[E] False: the environment failed; the episode is in no statistic and its advantages are 0."""
+    success: Array
+    """[E] whether the task was solved: the environment's verdict, which no change of the outcome moves."""
     group: Array
     """[E] 0..G-1"""
     anchor: Array
@@ -65,6 +68,10 @@ class TurnBatch:
     """[E] episode this one was forked from; -1: none."""
     forks: Array | None = None
     """[E] its turns that are its parent's: they are nodes of one tree. 0 without a parent."""
+    potentials: Array | None = None
+    """[T, 2] score of the state before and after the turn; NaN where it is not known."""
+    seeds: Array | None = None
+    """[E] the seed the episode was sampled with, which no other episode of its group has."""
     nonfinite: int = 0
     """Rewards and outcomes that were NaN or infinite and were taken as 0."""
 
@@ -91,19 +98,24 @@ class TurnBatch:
         parents: Sequence[int] | None = None,
         forks: Sequence[int] | None = None,
         components: Mapping[str, Sequence[float]] | None = None,
+        success: Sequence[bool] | None = None,
+        potentials: Sequence[Sequence[float | None]] | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> TurnBatch:
         """A batch from one list per episode. ``None`` as a reward: unscored. ``groups``: any labels; default: one group.
 
         ``anchors``: any labels, ``None`` where there is none; equal labels of different groups are different states. ``components``:
         for each name what it came to in every episode. ``parents`` and ``forks``: an episode that was forked has its parent's first
-        ``forks`` turns as its own first ones.
+        ``forks`` turns as its own first ones. ``success``: by default an outcome of at least 1. ``potentials``: of an episode's T + 1
+        states, ``None`` where not known.
         Raises ``ValueError`` that names the column and the episode when lengths disagree, a reward is no number, or a parent
         is no episode.
         """
         rows = [_rewards(row, number) for number, row in enumerate(turn_rewards)]
         lengths = np.asarray([len(row) for row in rows], np.int64)
         count = len(lengths)
-        per_episode = {"outcomes": outcomes, "groups": groups, "valid": valid, "parents": parents, "forks": forks, **(components or {})}
+        per_episode = {"outcomes": outcomes, "groups": groups, "valid": valid, "parents": parents, "forks": forks}
+        per_episode |= {"success": success, "potentials": potentials, "seeds": seeds, **(components or {})}
         for name, given in per_episode.items():
             if given is not None and len(given) != count:
                 raise ValueError(f"{name} has {len(given)} entries for {count} episodes; give one per episode")
@@ -136,8 +148,11 @@ class TurnBatch:
             token_counts=_column(_flat(token_counts, lengths, "token_counts"), np.int64),
             parents=_column(parents, np.int64),
             forks=_column(forks, np.int64),
-            components=None if components is None else np.asarray(list(components.values()), np.float64).reshape(-1, count).T,
+            components=None if components is None else np.asarray(list(components.values()), np.float64).reshape(len(components), count).T,
             component_names=tuple(components or ()),
+            success=outcome >= 1.0 if success is None else np.asarray(success, np.bool_),
+            potentials=None if potentials is None else _potentials(potentials, lengths),
+            seeds=_column(seeds, np.int64),
             nonfinite=bad,
         )
 
@@ -146,6 +161,7 @@ class TurnBatch:
         """A batch of trajectories, in order; episodes of one task and environment seed are a group unless ``groups`` is given."""
         sampled = [[len(turn.tokens.action_ids) if turn.tokens else 0 for turn in t.turns] for t in trajectories]
         anchors = [[turn.anchor for turn in t.turns] for t in trajectories]
+        states = [[t.start_potential, *(turn.potential for turn in t.turns)] for t in trajectories]
         counted = all(turn.tokens is not None for t in trajectories for turn in t.turns)
         return cls.from_lists(
             turn_rewards=[[turn.reward for turn in t.turns] for t in trajectories],
@@ -156,14 +172,17 @@ class TurnBatch:
             token_counts=sampled if counted else None,
             entropies=[[_surprise(turn.tokens) for turn in t.turns] for t in trajectories] if counted else None,
             components=_components(trajectories),
+            success=[t.outcome.success for t in trajectories],
+            potentials=states if any(phi is not None for row in states for phi in row) else None,
+            seeds=[t.policy_seed for t in trajectories],
         )
 
     def to_torch(self, device: Any = "cpu") -> TurnBatch:
         """The same batch with torch columns; estimators then return a tensor on that device."""
         import torch
 
-        names = ("offsets", "reward", "scored", "outcome", "valid", "group", "anchor", "episode", "position")
-        names += ("values", "entropies", "token_counts", "parents", "forks", "components")
+        names = ("offsets", "reward", "scored", "outcome", "valid", "group", "anchor", "episode", "position", "success")
+        names += ("values", "entropies", "token_counts", "parents", "forks", "components", "potentials", "seeds")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
 
@@ -175,6 +194,17 @@ def _column(values: Sequence[Any] | None, kind: Any) -> Numbers | None:
 def _surprise(trace: TokenTrace | None) -> float:
     """Mean of -log pi over the sampled tokens, whose expectation is the mean entropy; 0 without tokens."""
     return -sum(trace.logprobs) / len(trace.logprobs) if trace is not None and trace.logprobs else 0.0
+
+
+def _potentials(rows: Sequence[Sequence[float | None]], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """[T, 2] of T + 1 states per episode. Raises ``ValueError`` for another number of them."""
+    pairs: list[tuple[float, float]] = []
+    for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        if len(row) != length + 1:
+            raise ValueError(f"episode {number}: potentials has {len(row)} states for {length} turns; give one more than turns")
+        known = [np.nan if phi is None else float(phi) for phi in row]
+        pairs += pairwise(known)
+    return np.asarray(pairs, np.float64).reshape(len(pairs), 2)
 
 
 def _check_tree(parents: Sequence[int] | None, forks: Sequence[int] | None, lengths: npt.NDArray[np.int64]) -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from .batch import TurnBatch
+from .modifiers import modify
 from .outcome import Singleton, rewards_with_outcome, to_turns
-from .registry import anchored, estimate, needed, register_estimator
-from .segments import Array, as_float, drop_rounding, exp, relabel, returns_to_go, segment_max, segment_sum, standardize, where, zeros
+from .registry import anchored, estimate, register_estimator
+from .segments import Array, relabel, returns_to_go, segment_sum, standardize, where, zeros
 
 
 @register_estimator("mt_grpo")
@@ -83,32 +84,8 @@ def empg(
     k_next: float = 1.0,
     zeta: float = 0.1,
 ) -> Array:
-    """A_t g(H_t) + zeta f(H_{t+1}), minus its mean over the batch's turns; A of the estimator ``base``.
-
-    H: mean token entropy of the turn, scaled to [0, 1] over the batch. g = exp(-k H) / mean exp(-k H): confident turns count more.
-    f = exp(-k_next H_{t+1}), 0 after the last turn. Precondition: entropies. Source: EMPG, arXiv 2509.09265 (zeta 0.1 in its listing,
-    0.05 in a re-implementation).
-    """
-    entropy = needed(batch.entropies, "empg", "the entropy of every turn", "train with a policy that records it, or give entropies=")
-    valid = batch.valid[batch.episode]
-    inside = as_float(valid, batch.reward)
-    count = where(inside.sum() > 0, inside.sum(), 1.0)
-    advantages = estimate(base, batch, **(base_args or {}))
-    if not batch.num_turns:
-        return advantages
-    ids = batch.episode * 0
-    highest = segment_max(where(valid, entropy, -1e300), ids, 1, -1e300)
-    lowest = -segment_max(where(valid, -entropy, -1e300), ids, 1, -1e300)
-    scaled = where(valid, (entropy - lowest) / (highest - lowest + 1e-8), 0.0)
-    clear = exp(-k * scaled)
-    certain = clear / ((clear * inside).sum() / count + 1e-6)
-    later = zeros(batch.num_turns, batch.reward)
-    later[:-1] = exp(-k_next * scaled[1:])
-    follows = zeros(batch.num_turns, batch.reward)
-    follows[:-1] = as_float(batch.episode[1:] == batch.episode[:-1], batch.reward)
-    modified = advantages * certain + zeta * later * follows
-    mean = (modified * inside).sum() / count
-    return where(valid, drop_rounding(modified - mean, modified), 0.0)
+    """The modifier ``empg`` on the advantages of the estimator ``base``. Source: EMPG, arXiv 2509.09265."""
+    return modify("empg", batch, estimate(base, batch, **(base_args or {})), k=k, k_next=k_next, zeta=zeta)
 
 
 @register_estimator("hgpo")

@@ -26,13 +26,17 @@ def register_estimator(name: str) -> Callable[[E], E]:
     """
 
     def add(function: E) -> E:
-        known = _ESTIMATORS.get(name)
-        if known is not None and (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
-            raise ValueError(f"estimator {name!r} is already {known.__module__}.{known.__qualname__}; choose another name")
+        check_free(name, _ESTIMATORS.get(name), function, "estimator")
         _ESTIMATORS[name] = function
         return function
 
     return add
+
+
+def check_free(name: str, known: Callable[..., Any] | None, function: Callable[..., Any], what: str) -> None:
+    """Raise ``ValueError`` if ``name`` is ``known`` as another function; the same one may come again, when its module is read twice."""
+    if known is not None and (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
+        raise ValueError(f"{what} {name!r} is already {known.__module__}.{known.__qualname__}; choose another name")
 
 
 def list_estimators() -> list[str]:
@@ -40,24 +44,32 @@ def list_estimators() -> list[str]:
     return sorted(_ESTIMATORS)
 
 
+def estimator(name: str) -> Estimator:
+    """The function of that name. Raises ``ValueError`` for an unknown one, with the closest."""
+    check_name(name, list(_ESTIMATORS), "estimator")
+    return _ESTIMATORS[name]
+
+
 def estimate(name: str, batch: TurnBatch, **parameters: Any) -> Array:
     """[T] advantages of ``batch``'s turns, in order; numpy or torch as the batch is.
 
     Raises ``ValueError`` for an unknown estimator or parameter, with the closest known name.
     """
-    _known(name, list(_ESTIMATORS), "estimator")
-    function = _ESTIMATORS[name]
-    allowed = [p.name for p in inspect.signature(function).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    for parameter in parameters:
-        _known(parameter, allowed, f"parameter of estimator {name!r}:")
+    function = estimator(name)
+    check_keywords(function, parameters, f"estimator {name!r}")
     return function(batch, **parameters)
 
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` if there is no such estimator or it does not take these parameters or their values."""
+    estimate(name, smallest_batch(), **parameters)
+
+
+def smallest_batch() -> TurnBatch:
+    """One episode of one turn with every column, to try parameters on."""
     columns: dict[str, Any] = {"anchors": [["a"]], "values": [[0.0]], "entropies": [[0.0]], "token_counts": [[1]]}
-    columns |= {"parents": [-1], "forks": [0]}
-    estimate(name, TurnBatch.from_lists([[0.0]], [0.0], **columns), **parameters)
+    columns |= {"parents": [-1], "forks": [0], "potentials": [[0.0, 0.0]], "seeds": [0]}
+    return TurnBatch.from_lists([[0.0]], [0.0], **columns)
 
 
 def reads_turn_rewards(name: str, parameters: Mapping[str, Any]) -> bool:
@@ -71,14 +83,33 @@ def reads_turn_rewards(name: str, parameters: Mapping[str, Any]) -> bool:
     return bool((advantages(0.0, 0.0) != advantages(0.5, -0.25)).any())
 
 
-def needed(column: Array | None, estimator: str, name: str, source: str) -> Array:
-    """``column``, which ``estimator`` cannot do without. Raises ``ValueError`` that says where it comes from."""
+def needed(column: Array | None, user: str, name: str, source: str, *, what: str = "estimator") -> Array:
+    """``column``, which the estimator (or modifier) ``user`` cannot do without. Raises ``ValueError`` that says where it comes from."""
     if column is None:
-        raise ValueError(f"estimator {estimator!r} needs {name}, which this batch does not have; {source}")
+        raise ValueError(f"{what} {user!r} needs {name}, which this batch does not have; {source}")
     return column
 
 
-def _known(name: str, allowed: list[str], what: str) -> None:
+def check_keywords(function: Callable[..., Any], parameters: Mapping[str, Any], what: str) -> None:
+    """Raise ``ValueError`` for a parameter that ``function`` does not take by keyword, with the closest it takes."""
+    allowed = keywords(function)
+    for parameter in parameters:
+        check_name(parameter, list(allowed), f"parameter of {what}:")
+
+
+def keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only parameters of ``function`` and their defaults."""
+    given = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in given if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """``keywords`` as a person reads them: "gamma=0.95, std=False"."""
+    return ", ".join(f"{name}={default}" for name, default in keywords(function).items())
+
+
+def check_name(name: str, allowed: list[str], what: str) -> None:
+    """Raise ``ValueError`` unless ``name`` is ``allowed``, with the closest that is."""
     if name not in allowed:
         close = difflib.get_close_matches(name, allowed, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

@@ -59,6 +59,22 @@ def segment_max(values: Array, ids: Array, count: int, start: float = 0) -> Arra
     return out
 
 
+def segment_rank(values: Array, ids: Array, count: int, member: Array) -> Array:
+    """[N] how many members (``member`` [N]) of its segment have a smaller value; equal values have equal ranks."""
+    counts = as_float(member, values)
+    order = stable_order(ids, values)
+    group, ordered, counted = ids[order], values[order], counts[order].cumsum(0) - counts[order]
+    fresh = group == group
+    fresh[1:] = (group[1:] != group[:-1]) | (ordered[1:] != ordered[:-1])
+    block = fresh.cumsum(0) - 1
+    first = segment_max(where(fresh, counted, 0.0), block, max(1, len(block)))
+    before = zeros(count + 1, counts)
+    before[1:] = segment_sum(counts, ids, count).cumsum(0)
+    rank = zeros(len(values), counts)
+    rank[order] = first[block] - before[group]
+    return rank
+
+
 def standardize(
     values: Array,
     ids: Array,
