@@ -114,7 +114,8 @@ def clip_delta(batch: TurnBatch, *, eta: float = 0.5, clip: bool = True, delta: 
         follows[:-1] = where(episode[1:] == episode[:-1], values[1:], 0.0)
         reward = zeros(len(reward), reward)
         reward[at] = values - follows
-    return rewarded(batch, "clip_delta", reward=where(batch.scored, alpha * reward, 0.0))
+    changed = where(batch.scored, alpha * reward, 0.0)
+    return rewarded(batch, "clip_delta", reward=where(batch.valid[batch.episode], changed, batch.reward))
 
 
 @register_modifier("potential", "reward")
