@@ -1,10 +1,15 @@
 """Modifiers: published and hand-made numbers, what the stages do together, and what is refused."""
 
 import math
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import turnwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from turnwise.records import ImagePart, Message, Outcome, StopReason, Task, TextPart, Trajectory, Turn
@@ -388,6 +393,22 @@ def test_one_of_ones_own():
 def _halved(batch, advantages, *, by=2.0):
     del batch
     return advantages / by
+
+
+def test_what_the_guide_shows_runs():
+    guide = (Path(turnwise.__file__).parent / "docs" / "credit.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", guide, re.DOTALL))
+    last = 'print(modify("first_only", batch, np.array([1.0, 2.0]), share=0.5).tolist(), list_modifiers()[3])'
+    code += f"\nimport numpy as np\nfrom turnwise import list_modifiers\n{last}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[1.0, 2.0] first_only\n"
+
+
+def test_modifying_on_numpy_loads_no_torch():
+    code = (
+        "import sys; from turnwise.trainers.credit.modifiers import Modifiers, list_modifiers; [Modifiers([n]) for n in list_modifiers()]"
+    )
+    subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=True)
 
 
 def test_columns_of_trajectories():

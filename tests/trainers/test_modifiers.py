@@ -188,6 +188,39 @@ def test_recipes_say_what_is_wrong_with_their_modifiers(tmp_path):
     assert load_config(recipe).modifiers == [{"unlikeliness": {"beta": 0.5}}, "xrpo"]
 
 
+OWN = """
+from turnwise import register_estimator, register_modifier
+
+@register_estimator("outcomes_for_test")
+def outcomes(batch, *, scale=1.0):
+    return scale * batch.outcome[batch.episode]
+
+@register_modifier("times_for_test", "advantage")
+def times(batch, advantages, *, by=2.0):
+    return by * advantages
+"""
+
+
+def test_a_recipe_names_what_is_ones_own_by_its_module(tmp_path, monkeypatch):
+    (tmp_path / "own_credit_for_test.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "estimator: own_credit_for_test:outcomes_for_test\nestimator_args: {scale: 3.0}\n"
+        "modifiers: [{'own_credit_for_test:times_for_test': {by: 5.0}}]"
+    )
+    config = load_config(recipe)
+    credit = Estimated(config.estimator, config.estimator_args, config.modifiers)
+    assert credit(GROUP).tolist() == [15.0] * 4 + [0.0] * 4
+    assert credit.counts == {"times_for_test_turns": 3}
+    recipe.write_text("modifiers: ['nowhere_at_all:mine']")
+    with pytest.raises(ValueError, match="modifier 'nowhere_at_all:mine': the module 'nowhere_at_all' cannot be imported"):
+        load_config(recipe)
+    recipe.write_text("estimator: own_credit_for_test:outcome_for_test")
+    with pytest.raises(ValueError, match=r"no estimator 'outcome_for_test'.*Did you mean 'outcomes_for_test'"):
+        load_config(recipe)
+
+
 # ---- code similarity as a recipe writes it -----------------------------------------------------------------------------
 
 

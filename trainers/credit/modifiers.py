@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from ...records import Trajectory
 from .batch import OUTCOME, TurnBatch
-from .registry import check_free, check_keywords, check_name, smallest_batch
+from .registry import check_free, check_keywords, check_name, imported, smallest_batch
 from .segments import Array, as_float, is_torch, segment_sum
 from .tokens import Tokens
 
@@ -28,7 +28,7 @@ advantage: ``TurnBatch``, [T] -> [T]; token: ``TurnBatch``, ``Tokens``, [N] -> [
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Modifier: TypeAlias = Callable[..., Any]
 Entry: TypeAlias = "str | Mapping[str, Mapping[str, Any]]"
-"""A modifier as a recipe lists it: its name, or {name: its parameters}."""
+"""A modifier as a recipe lists it: its name, or {name: its parameters}; ``module:name`` imports ``module`` first."""
 M = TypeVar("M", bound=Modifier)
 _MODIFIERS: dict[str, tuple[Kind, Modifier]] = {}
 
@@ -74,6 +74,7 @@ def modify(name: str, /, *inputs: Any, **parameters: Any) -> Any:
 
 
 def _find(name: str) -> tuple[Kind, Modifier]:
+    name = imported(name, "modifier")
     check_name(name, list(_MODIFIERS), "modifier")
     return _MODIFIERS[name]
 
@@ -117,8 +118,9 @@ def _beside(columns: Array, column: Array) -> Array:
 class Modifiers:
     """The modifiers of a recipe, in order: each stage does its own to what it is given.
 
-    Raises ``ValueError`` for an unknown name, parameter or value of one, and for a list that is not in the order the kinds work in.
-    ``counts``: for each, how many turns (tokens) it changed when it last worked, for the row of the step.
+    ``counts``: for each, how many turns, outcomes or tokens it changed when it last worked, for the row of the step. Raises ``ValueError``
+    for an unknown name, parameter or value of one, for one that is listed twice, and for a list that is not in the order the kinds
+    work in.
     """
 
     def __init__(self, entries: Sequence[Entry] = ()) -> None:
@@ -187,10 +189,11 @@ class Modifiers:
 def _entry(entry: Entry) -> tuple[str, Mapping[str, Any]]:
     """Name and parameters of one entry of the list."""
     if isinstance(entry, str):
-        return entry, {}
+        return imported(entry, "modifier"), {}
     if len(entry) != 1:
         raise ValueError(f"modifiers: an entry names {sorted(entry)}; give one modifier per entry, as its name or as {{name: parameters}}")
-    return next(iter(entry.items()))
+    name, parameters = next(iter(entry.items()))
+    return imported(name, "modifier"), parameters
 
 
 def _smallest(kind: Kind) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, TypeAlias, TypeVar
 
 from .batch import TurnBatch
@@ -45,9 +46,25 @@ def list_estimators() -> list[str]:
 
 
 def estimator(name: str) -> Estimator:
-    """The function of that name. Raises ``ValueError`` for an unknown one, with the closest."""
+    """The function of that name; ``module:name`` imports ``module`` first. Raises ``ValueError`` for an unknown one, with the closest."""
+    name = imported(name, "estimator")
     check_name(name, list(_ESTIMATORS), "estimator")
     return _ESTIMATORS[name]
+
+
+def imported(name: str, what: str) -> str:
+    """``name``, or for ``module:name`` the part after the module, which is imported, as with ids of environments.
+
+    So a recipe can name what is one's own. Raises ``ValueError`` for a module that is not there.
+    """
+    module, colon, rest = name.partition(":")
+    if not colon:
+        return name
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise ValueError(f"{what} {name!r}: the module {module!r} cannot be imported ({error}); start where it can be found") from error
+    return rest
 
 
 def estimate(name: str, batch: TurnBatch, **parameters: Any) -> Array:
