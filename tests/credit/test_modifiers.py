@@ -145,7 +145,7 @@ def test_xrpo():
     # below the baseline a success is left as it is
     close(modify("xrpo", batch, np.array([1.0, -1.0, -1.0])), [1, -1, -1])
     # success is the environment's word, whatever the outcome became
-    close(modify("xrpo", singles([0.5, 0.9, 1], [-0.2, -0.9, -0.5], success=[True, True, False]), np.ones(3)), [1, 1.5, 1])
+    close(modify("xrpo", singles([0.5, 0.9, 1], [-0.2, -0.9, -0.9], success=[True, True, False]), np.ones(3)), [1, 1.5, 1])
 
 
 def test_empg_modifies_any_advantage():
@@ -286,6 +286,9 @@ def test_similar_anchors():
     # the same text in another group is another state; a voided episode has none and opens no cluster
     other = [played("A cellar.", valid=False), played("A cellar."), played("A cellar.", name="u")]
     assert TurnBatch.from_trajectories(modify("similar_anchors", other)).anchor.tolist() == [-1, 0, 1]
+    # what another group saw first joins nothing: these two are 0.9 like it, and 0.8 like each other
+    apart = [played("abcdefghij", name="u"), played("Xbcdefghij", "abcdefghiX")]
+    assert TurnBatch.from_trajectories(modify("similar_anchors", apart, threshold=0.9)).anchor.tolist() == [0, 1, 2]
     assert group[0].turns[0].anchor == "own0"
     with pytest.raises(ValueError, match=r"threshold is 2; a similarity is in 0\.\.1"):
         modify("similar_anchors", [], threshold=2)

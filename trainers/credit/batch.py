@@ -114,11 +114,8 @@ class TurnBatch:
         rows = [_rewards(row, number) for number, row in enumerate(turn_rewards)]
         lengths = np.asarray([len(row) for row in rows], np.int64)
         count = len(lengths)
-        per_episode = {"outcomes": outcomes, "groups": groups, "valid": valid, "parents": parents, "forks": forks}
-        per_episode |= {"success": success, "potentials": potentials, "seeds": seeds, **(components or {})}
-        for name, given in per_episode.items():
-            if given is not None and len(given) != count:
-                raise ValueError(f"{name} has {len(given)} entries for {count} episodes; give one per episode")
+        own = {"outcomes": outcomes, "groups": groups, "valid": valid, "parents": parents, "forks": forks, "success": success}
+        _one_each(count, {**own, "potentials": potentials, "seeds": seeds, **(components or {})})
         _check_tree(parents, forks, lengths)
         flat = [r for row in rows for r in row]
         scored = np.asarray([r is not None for r in flat], np.bool_)
@@ -129,7 +126,6 @@ class TurnBatch:
         episode = np.repeat(np.arange(count), lengths)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         anchor, num_anchors = _anchors(_flat(anchors, lengths, "anchors"), group[episode])
-
         return cls(
             offsets=offsets,
             reward=np.where(np.isfinite(reward), reward, 0.0),
@@ -185,6 +181,13 @@ class TurnBatch:
         names += ("values", "entropies", "token_counts", "parents", "forks", "components", "potentials", "seeds")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
+
+
+def _one_each(count: int, columns: Mapping[str, Sequence[Any] | None]) -> None:
+    """Raise ``ValueError`` for a column that does not have one entry per episode."""
+    for name, given in columns.items():
+        if given is not None and len(given) != count:
+            raise ValueError(f"{name} has {len(given)} entries for {count} episodes; give one per episode")
 
 
 def _column(values: Sequence[Any] | None, kind: Any) -> Numbers | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from .batch import TurnBatch
 from .modified_rewards import likelihood
 from .modifiers import register_modifier
-from .registry import needed
+from .registry import ENTROPIES, needed
 from .segments import Array, as_float, drop_rounding, exp, numbers, relabel, segment_max, segment_sum, standardize, where, zeros
 from .tokens import Tokens
 
@@ -36,8 +36,7 @@ def empg(batch: TurnBatch, advantages: Array, *, k: float = 1.0, k_next: float =
     f = exp(-k_next H_{t+1}), 0 after the last turn. Precondition: entropies. Source: EMPG, arXiv 2509.09265 (zeta 0.1 in its listing,
     0.05 in a re-implementation).
     """
-    source = "train with a policy that records it, or give entropies="
-    entropy = needed(batch.entropies, "empg", "the entropy of every turn", source, what="modifier")
+    entropy = needed(batch.entropies, "empg", *ENTROPIES, what="modifier")
     valid = batch.valid[batch.episode]
     inside = as_float(valid, batch.reward)
     count = where(inside.sum() > 0, inside.sum(), 1.0)

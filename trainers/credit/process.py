@@ -8,7 +8,7 @@ from typing import Any
 from .batch import TurnBatch
 from .modifiers import modify
 from .outcome import Singleton, rewards_with_outcome, to_turns
-from .registry import anchored, estimate, register_estimator
+from .registry import ENTROPIES, anchored, estimate, needed, register_estimator
 from .segments import Array, relabel, returns_to_go, segment_sum, standardize, where, zeros
 
 
@@ -84,7 +84,8 @@ def empg(
     k_next: float = 1.0,
     zeta: float = 0.1,
 ) -> Array:
-    """The modifier ``empg`` on the advantages of the estimator ``base``. Source: EMPG, arXiv 2509.09265."""
+    """The modifier ``empg`` on the advantages of the estimator ``base``. Precondition: entropies. Source: EMPG, arXiv 2509.09265."""
+    needed(batch.entropies, "empg", *ENTROPIES)
     return modify("empg", batch, estimate(base, batch, **(base_args or {})), k=k, k_next=k_next, zeta=zeta)
 
 

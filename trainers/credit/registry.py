@@ -100,6 +100,10 @@ def reads_turn_rewards(name: str, parameters: Mapping[str, Any]) -> bool:
     return bool((advantages(0.0, 0.0) != advantages(0.5, -0.25)).any())
 
 
+ENTROPIES = ("the entropy of every turn", "train with a policy that records it, or give entropies=")
+"""What ``needed`` says of entropies: their name, and where they come from."""
+
+
 def needed(column: Array | None, user: str, name: str, source: str, *, what: str = "estimator") -> Array:
     """``column``, which the estimator (or modifier) ``user`` cannot do without. Raises ``ValueError`` that says where it comes from."""
     if column is None:
