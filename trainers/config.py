@@ -185,7 +185,7 @@ class TrainConfig(BaseModel):
     eval_greedy: bool = True
     """Evaluate greedily too, and not only at the training temperature."""
     signal_every: int = Field(default=0, ge=0)
-    """Steps between measurements of the gradient's signal and noise, each another backward pass; 0: never."""
+    """Steps between measurements of the gradient's signal and noise, each another backward pass over the step's episodes; 0: never."""
     allow_train: bool = False
     """Permit a train split for evaluation."""
 
@@ -224,6 +224,8 @@ class TrainConfig(BaseModel):
         """Raise ``ValueError`` if the estimator or a modifier is unknown or does not take its arguments: told before anything is built."""
         check_parameters(self.estimator, self.estimator_args)
         Modifiers(self.modifiers)
+        if self.signal_every and self.objective == "gvpo":
+            raise ValueError("signal_every measures the gradient of ratios, which gvpo has not; leave signal_every out")
         if self.kl_in == "reward" and self.kl_coef == 0:
             raise ValueError("kl_in is 'reward', but kl_coef is 0; set kl_coef, or leave kl_in out")
         if self.kl_in == "reward" and not reads_turn_rewards(self.estimator, self.estimator_args):

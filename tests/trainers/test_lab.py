@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from turnwise.envs.guess_number import GuessNumber
+from turnwise.trainers.config import find_recipe, load_config
 from turnwise.trainers.lab.charts import Series, line_chart, ticks
 from turnwise.trainers.lab.curves import Curve, band, over_seeds
 from turnwise.trainers.lab.grid import Cell, Lab, cell_config, cells, read_lab, trials, warm_config
@@ -203,3 +204,10 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
     assert "1 runs failed, see error.txt" in done.stderr
     assert "Not finished: guess / wide / seed-0." in (tmp_path / "lab" / "lab.md").read_text()
     assert "groups is 500" in (tmp_path / "lab" / "runs/guess/wide/seed-0/error.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["lab-quick", "lab-credit"])
+def test_labs_that_ship_are_valid_and_no_recipes(name):
+    assert cells(read_lab(name))
+    with pytest.raises(ValueError, match=rf"this is a lab and not a recipe; play it with: turnwise lab .*{name}.yaml"):
+        load_config(find_recipe(name))
