@@ -58,7 +58,7 @@ def main() -> None:
     if arguments.device:
         batch = batch.to_torch(arguments.device)
     print(f"{batch.num_turns:,} turns, {batch.num_episodes:,} episodes, {batch.num_groups:,} groups\n\n| estimator | ms |\n|---|---|")
-    for name in list_estimators():
+    for name in list_estimators("turn"):
         print(f"| {name} | {min(timed(name, batch) for _ in range(3)) * 1000:.0f} |", flush=True)
 
 

@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--recipe", default="search-tiny")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--estimators", nargs="+", default=list_estimators())
+    parser.add_argument("--estimators", nargs="+", default=list_estimators("turn"))
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--eval-every", type=int, default=3)
     parser.add_argument("--eval-tasks", type=int, default=200)

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..rewards.gated import Gate
-from .credit.modifiers import Modifiers
-from .credit.registry import check_parameters, reads_turn_rewards
+from .credit.registry import check_critic, check_parameters, reads_turn_rewards
+from .crediting import Estimated
 
 if TYPE_CHECKING:
     from .loss import LossOptions
@@ -56,6 +56,40 @@ class VisionConfig(BaseModel):
     """Leave the vision tower (merger included) as it is; only the language model trains."""
 
 
+class CriticConfig(BaseModel):
+    """A model of what a state is worth, trained beside the policy; see docs/credit.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trunk: Literal["policy", "separate"] = "policy"
+    """What the value head sits on: the policy's own hidden states, or those of a second model, which begins as a copy of the policy as it
+    is after the warm start and is trained whole (with LoRA: its adapter)."""
+    level: Literal["turn", "token"] = "turn"
+    """A value for every turn, of what the policy saw before its first token; or one before every action token."""
+    hidden: int = Field(default=0, ge=0)
+    """Units of the head's hidden layer; 0: a linear head."""
+    lr: float = Field(default=1e-3, gt=0)
+    """Of the head, and of the separate trunk: a pretrained one wants about 1e-5."""
+    coef: float = Field(default=0.0, ge=0)
+    """Weight of the value loss in the policy's own gradient, for ``trunk: policy``; 0: the head learns and the trunk does not notice."""
+    clip: float | None = Field(default=None, gt=0)
+    """How far a value may move from what it was in the step before its loss stops falling (PPO's value clipping); None: any far."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """The first so many of ``steps`` train the critic alone. ``coef`` has no effect in them."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over a step's values, each in ``minibatches`` optimizer steps."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> CriticConfig:
+        if self.coef > 0 and self.trunk == "separate":
+            raise ValueError(f"coef is {self.coef}, which is for trunk: policy; leave it out, a separate trunk is trained by lr")
+        if self.coef > 0 and self.epochs > 1:
+            raise ValueError(
+                f"epochs is {self.epochs}, but with coef above 0 the critic learns in the policy's one pass; set epochs to 1, or coef to 0"
+            )
+        return self
+
+
 class TrainConfig(BaseModel):
     """Everything that decides a run; dumped into the run folder as it took effect. Unknown keys are errors."""
 
@@ -97,6 +131,9 @@ class TrainConfig(BaseModel):
     estimator_args: dict[str, Any] = Field(default_factory=dict)
     modifiers: list[str | dict[str, dict[str, Any]]] = Field(default_factory=list)
     """What is done before and after the estimator, in order: names, or {name: {its arguments}}; see docs/credit.md."""
+
+    critic: CriticConfig | None = None
+    """Where the values of the estimator come from, if it reads any; None: from nowhere."""
     information_gain: float = Field(default=0.0, ge=0)
     """Weight of the policy's own information gain (IGPO) as a further turn reward; 0: not computed."""
     rubric: dict[str, float | dict[str, Any]] = Field(default_factory=dict)
@@ -221,9 +258,20 @@ class TrainConfig(BaseModel):
         return self.kl_coef > 0 or self.loss_options().needs_reference
 
     def check_estimator(self) -> None:
-        """Raise ``ValueError`` if the estimator or a modifier is unknown or does not take its arguments: told before anything is built."""
-        check_parameters(self.estimator, self.estimator_args)
-        Modifiers(self.modifiers)
+        """Raise ``ValueError`` if the estimator or a modifier is unknown, does not take its arguments, or does not go with the critic or
+        the loss: told before anything is built."""
+        c = self.critic
+        if c is not None:
+            check_critic(self.estimator, c.level)
+            if 0 < self.steps <= c.warmup_steps:
+                raise ValueError(
+                    f"critic.warmup_steps is {c.warmup_steps} of {self.steps} steps, so the policy would never move; "
+                    "lower it, or give more steps"
+                )
+            if self.objective == "gvpo" and c.coef > 0:
+                raise ValueError(f"critic.coef is {c.coef}, but gvpo has no gradient to add to; set coef to 0")
+        check_parameters(self.estimator, self.estimator_args, None if c is None else c.level)
+        Estimated(self.estimator, self.estimator_args, self.modifiers)
         if self.signal_every and self.objective == "gvpo":
             raise ValueError("signal_every measures the gradient of ratios, which gvpo has not; leave signal_every out")
         if self.kl_in == "reward" and self.kl_coef == 0:

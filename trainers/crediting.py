@@ -1,6 +1,6 @@
 """From a step's episodes to an advantage for every action token.
 
-    episodes -> TurnBatch -> estimate -> [T] one number per turn -> [N] the same for each of the turn's action tokens
+    episodes -> (values) -> TurnBatch -> estimate -> [T] one number per turn -> [N] the same for each of the turn's action tokens
 
 Modifiers work before and after the estimator, and on the tokens.
 
@@ -10,6 +10,7 @@ Letters: T turns, N action tokens of all episodes together, in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,10 +19,13 @@ import numpy.typing as npt
 from ..records import Trajectory
 from .credit import Tokens, TurnBatch, estimate
 from .credit.modifiers import Entry, Modifiers
+from .credit.registry import level_of
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Credit: TypeAlias = Callable[[Sequence[Trajectory]], Floats]
 """[N] advantages of episodes, which come in whole groups."""
+Values: TypeAlias = Callable[[Sequence[Trajectory]], Floats]
+"""[T] or [N] values of episodes, by the level of what reads them; any number for a voided one."""
 
 
 def token_counts(trajectories: Sequence[Trajectory]) -> npt.NDArray[np.int64]:
@@ -47,11 +51,23 @@ def of_turns(trajectories: Sequence[Trajectory], advantages: Floats) -> list[lis
 
 
 class Estimated:
-    """``Credit`` of an estimator by name, with its parameters and modifiers; see ``turnwise estimators`` and docs/credit.md."""
+    """``Credit`` of an estimator by name, with its parameters and modifiers; see ``turnwise estimators`` and docs/credit.md.
 
-    def __init__(self, estimator: str, parameters: dict[str, Any], modifiers: Sequence[Entry] = ()) -> None:
-        self.estimator, self.parameters = estimator, parameters
-        self._modifiers = Modifiers(modifiers)
+    ``values``: where the batch's values come from (a critic, rollouts); None: it has none. They are asked for at every call.
+    Raises ``ValueError`` for modifiers of turns' advantages after an estimator that gives every token its own.
+    """
+
+    def __init__(
+        self, estimator: str, parameters: dict[str, Any], modifiers: Sequence[Entry] = (), *, values: Values | None = None
+    ) -> None:
+        self.estimator, self.parameters, self.values = estimator, parameters, values
+        self._level, self._modifiers = level_of(estimator), Modifiers(modifiers)
+        late = [name for name, _ in self._modifiers.of("advantage")]
+        if self._level == "token" and late:
+            raise ValueError(
+                f"modifiers: {', '.join(late)} change advantages of turns, but estimator {estimator!r} gives every token its own; "
+                "leave them out, or take an estimator of turns"
+            )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -66,6 +82,28 @@ class Estimated:
         return {name: np.flatnonzero(gone).tolist() for name, gone in self._modifiers.dropped(batch).items()}
 
     def __call__(self, trajectories: Sequence[Trajectory]) -> Floats:
+        batch = self._batch(trajectories, None if self.values is None else self.values(trajectories))
+        advantages = estimate(self.estimator, batch, **self.parameters)
+        if self._level == "turn":
+            advantages = to_tokens(trajectories, self._modifiers.advantages(batch, advantages))
+        return self._modifiers.tokens(batch, Tokens.from_trajectories(trajectories), advantages)
+
+    def targets(self, trajectories: Sequence[Trajectory]) -> tuple[Floats, Floats]:
+        """The values, [T] or [N], and what a critic should have given in their place: lambda-returns.
+
+        They are the advantages before whitening plus the values (arXiv 1506.02438), by the estimator's own rewards, discount and lambda.
+        Precondition: an estimator that reads a critic. Raises ``ValueError`` where there are no values.
+        """
+        if self.values is None:
+            raise ValueError(f"estimator {self.estimator!r} was given no values to learn from; pass values= to Estimated")
+        values = self.values(trajectories)
+        return values, estimate(self.estimator, self._batch(trajectories, values), **{**self.parameters, "whitened": False}) + values
+
+    def _batch(self, trajectories: Sequence[Trajectory], values: Floats | None) -> TurnBatch:
         batch = self._modifiers.rewards(TurnBatch.from_trajectories(self._modifiers.episodes(trajectories)))
-        turns = self._modifiers.advantages(batch, estimate(self.estimator, batch, **self.parameters))
-        return self._modifiers.tokens(batch, Tokens.from_trajectories(trajectories), to_tokens(trajectories, turns))
+        if values is None:
+            return batch
+        wanted = token_counts(trajectories).sum() if self._level == "token" else batch.num_turns
+        if values.shape != (wanted,):
+            raise ValueError(f"{values.shape} values for {wanted} {self._level}s; give one per {self._level}, trajectories in order")
+        return replace(batch, **{"token_values" if self._level == "token" else "values": values})

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -24,10 +24,13 @@ from .forward import hidden_states
 from .gvpo import gvpo_samples
 from .head import token_logprobs
 from .loss import LossOptions, LossTerms, policy_loss
+from .optimizer import Kind, Optimizer
 from .pack import Pack, pack, use_packed_attention
 from .preference import Pair, PreferenceOptions, side_weights
 
 Schedule = Literal["constant", "linear", "cosine"]
+Beside: TypeAlias = Callable[[set[int]], dict[str, float]]
+"""Called in an optimizer step with its episodes (``Sample.rollout``) when the policy's gradient is there: adds to it, returns numbers."""
 
 
 def learning_rate(step: int, *, base: float, schedule: Schedule, warmup: int, total: int) -> float:
@@ -40,15 +43,25 @@ def learning_rate(step: int, *, base: float, schedule: Schedule, warmup: int, to
     return base * (1.0 - progress if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
+def split_samples(samples: Sequence[Sample], count: int, rng: np.random.Generator, *, by_group: bool = False) -> Iterator[list[Sample]]:
+    """``count`` mini-batches of whole episodes (or groups), or one for each if there are fewer. One takes nothing of ``rng``."""
+    units = [s.group if by_group else s.rollout for s in samples]
+    count = min(count, len(set(units)))
+    if count == 1:
+        yield list(samples)
+        return
+    for part in np.array_split(rng.permutation(sorted(set(units))), count):
+        chosen = {int(u) for u in part}
+        yield [s for s, unit in zip(samples, units, strict=True) if unit in chosen]
+
+
 class Learner:
     """Trains ``model`` (a transformers causal LM, or a peft model of one) in place.
 
     ``reference``: a model for the KL term, or "base" for the peft model's own base with the adapter disabled; needed when
     the ``loss`` has a ``kl_coef`` above 0. ``minibatches``: optimizer steps per ``update``. ``token_budget``: packed tokens per
     forward pass. ``temperature``: the sampler's. ``images``: what reads the images of samples that hold some (the sampler's reader).
-    ``optimizer`` "muon" (Jordan 2024; scaled as in arXiv 2502.16982, so ``lr`` means what it
-    means for AdamW) moves the hidden matrices of small models in fewer steps; everything else stays with AdamW. Weights
-    below float32 are trained through float32 copies, so small steps are not lost.
+    ``optimizer``: see ``Optimizer``; "muon" moves the hidden matrices, and leaves embeddings and head to AdamW.
     """
 
     def __init__(
@@ -56,7 +69,7 @@ class Learner:
         model: Any,
         *,
         lr: float,
-        optimizer: Literal["adamw", "muon"] = "adamw",
+        optimizer: Kind = "adamw",
         reference: Any = None,
         schedule: Schedule = "constant",
         warmup: int = 0,
@@ -82,34 +95,20 @@ class Learner:
         self.device = next(model.parameters()).device
         self.step = 0
         """Optimizer steps taken."""
-        self.max_grad_norm = max_grad_norm
         self.minibatches, self.temperature, self.token_budget = minibatches, temperature, token_budget
         self._rate = lambda step: learning_rate(step, base=lr, schedule=schedule, warmup=warmup, total=total_steps)
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._master = [p if p.dtype == torch.float32 else p.detach().float() for p in self._parameters]
-        self._optimizers = self._build_optimizers(optimizer, lr, betas, weight_decay)
+        base = base_model(model)
+        ends = {id(base.get_output_embeddings().weight), *(id(m.weight) for m in base.modules() if isinstance(m, torch.nn.Embedding))}
+        trained = [p for p in model.parameters() if p.requires_grad]
+        options: dict[str, Any] = {"betas": betas, "weight_decay": weight_decay, "max_grad_norm": max_grad_norm}
+        self._optimizer = Optimizer(trained, optimizer, lr=lr, apart=ends, **options)
         self._rng = np.random.default_rng(seed)
 
-    def _build_optimizers(self, kind: str, lr: float, betas: tuple[float, float], weight_decay: float) -> list[torch.optim.Optimizer]:
-        if kind not in ("adamw", "muon"):
-            raise ValueError(f"there is no optimizer {kind!r}; allowed: adamw, muon")
-        base = base_model(self.model)
-        ends = {id(base.get_output_embeddings().weight), *(id(m.weight) for m in base.modules() if isinstance(m, torch.nn.Embedding))}
-        hidden = [p.ndim == 2 and id(p) not in ends and kind == "muon" for p in self._parameters]
-        rest = [m for m, inner in zip(self._master, hidden, strict=True) if not inner]
-        inner = [m for m, inner in zip(self._master, hidden, strict=True) if inner]
-        built: list[torch.optim.Optimizer] = []
-        if rest:
-            built.append(torch.optim.AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay))
-        if inner:
-            built.append(torch.optim.Muon(inner, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
-        return built
-
-    def update(self, samples: Sequence[Sample]) -> dict[str, float]:
+    def update(self, samples: Sequence[Sample], *, beside: Beside | None = None) -> dict[str, float]:
         """One pass of the policy loss over ``samples``; returns its metrics (means over mini-batches).
 
-        Samples without any advantage are left out of the computation unless a KL or entropy term needs them (their gradient is 0);
-        they keep their share of the weights and are counted as ``skipped_samples``.
+        Samples without any advantage are left out of the computation unless a KL or entropy term or ``beside`` needs them (their
+        gradient is 0); they keep their share of the weights and are counted as ``skipped_samples``.
         """
         o = self.loss
         if o.objective == "gvpo":
@@ -117,13 +116,13 @@ class Learner:
         counts: dict[str, float] = {}
         if o.correction != "none" and samples:
             samples, counts = correct(samples, [x.cpu() for x in self.logprobs(samples)], o.correction, *o.bounds)
-        useful = [s for s in samples if o.kl_coef > 0 or o.entropy_coef > 0 or s.advantage.any()]
+        useful = [s for s in samples if o.kl_coef > 0 or o.entropy_coef > 0 or beside is not None or s.advantage.any()]
         counts |= {"skipped_samples": float(len(samples) - len(useful))}
         if not useful:
             return {**counts, "optimizer_steps": 0.0}
         size = _episodes if o.aggregate == "constant" else _total
         share = size(useful)
-        rows = [self._step(scale(part, share / size(part)), self._policy_terms) for part in self._split(useful)]
+        rows = [self._step(scale(part, share / size(part)), self._policy_terms, beside) for part in self._split(useful)]
         metrics = _metrics(rows)
         metrics["ratio_max"] = max(row["ratio_max"] for row in rows)
         return {**metrics, **counts}
@@ -171,8 +170,9 @@ class Learner:
         self.model.train()
         for one in pack(samples, self.token_budget, device=self.device):
             self._policy_terms(one)[0].loss.backward()
-        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
-        for parameter in self._parameters:
+        parameters = self._optimizer.parameters
+        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        for parameter in parameters:
             parameter.grad = None
         return found
 
@@ -210,36 +210,20 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's weights that the next step depends on (float32 copies included)."""
-        copies = [m for m, p in zip(self._master, self._parameters, strict=True) if m is not p]
-        return {
-            "step": self.step,
-            "optimizers": [o.state_dict() for o in self._optimizers],
-            "rng": self._rng.bit_generator.state,
-            "master": copies,
-        }
+        return {"step": self.step, "rng": self._rng.bit_generator.state, **self._optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
         self._rng.bit_generator.state = state["rng"]
-        own = [m for m, p in zip(self._master, self._parameters, strict=True) if m is not p]
-        with torch.no_grad():
-            for mine, saved in zip(own, state["master"], strict=True):
-                mine.copy_(saved)
+        self._optimizer.load_state_dict(state)
 
     def _split(self, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
         """Mini-batches of whole episodes, or of whole groups where the objective compares them."""
-        units = [s.group if self.loss.objective == "gvpo" else s.rollout for s in samples]
-        count = min(self.minibatches, len(set(units)))
-        if count == 1:
-            yield list(samples)
-            return
-        for part in np.array_split(self._rng.permutation(sorted(set(units))), count):
-            chosen = {int(u) for u in part}
-            yield [s for s, unit in zip(samples, units, strict=True) if unit in chosen]
+        return split_samples(samples, self.minibatches, self._rng, by_group=self.loss.objective == "gvpo")
 
-    def _step(self, samples: Sequence[Sample], terms: Callable[[Pack], tuple[LossTerms, torch.Tensor]]) -> dict[str, float]:
+    def _step(
+        self, samples: Sequence[Sample], terms: Callable[[Pack], tuple[LossTerms, torch.Tensor]], beside: Beside | None = None
+    ) -> dict[str, float]:
         self.model.train()
         totals: dict[str, float] = {"loss": 0.0, "entropy": 0.0, "trained_tokens": 0.0, "packed_tokens": 0.0, "sample_tokens": 0.0}
         for one in pack(samples, self.token_budget, device=self.device):
@@ -254,37 +238,12 @@ class Learner:
             for name, value in stats.items():
                 totals[name] = max(totals.get(name, value), value) if name == "ratio_max" else totals.get(name, 0.0) + value
         totals["entropy"] /= totals["trained_tokens"]
+        if beside is not None:
+            totals |= beside({s.rollout for s in samples})
         rate = self._rate(self.step)
-        norm = self._apply(rate)
+        norm = self._optimizer.apply(rate, f"at step {self.step}")
         self.step += 1
         return {**totals, "grad_norm": norm, "lr": rate}
-
-    def _apply(self, rate: float) -> float:
-        """Clip, step, and write float32 copies back. Raises ``FloatingPointError`` on a gradient that is not finite."""
-        for master, parameter in zip(self._master, self._parameters, strict=True):
-            if master is not parameter:
-                master.grad = None if parameter.grad is None else parameter.grad.float()
-                parameter.grad = None
-        norm = float(torch.nn.utils.clip_grad_norm_(self._master, self.max_grad_norm))
-        if not math.isfinite(norm):
-            self._zero_grad()
-            raise FloatingPointError(
-                f"the gradient norm is {norm} at step {self.step}; lower the learning rate, or look at the last rollouts"
-            )
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-        self._zero_grad()
-        with torch.no_grad():
-            for master, parameter in zip(self._master, self._parameters, strict=True):
-                if master is not parameter:
-                    parameter.copy_(master)
-        return norm
-
-    def _zero_grad(self) -> None:
-        for optimizer in self._optimizers:
-            optimizer.zero_grad(set_to_none=True)
 
     def _forward(self, one: Pack, model: Any = None, *, entropy_gradient: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         base = base_model(self.model if model is None else model)

@@ -2,6 +2,8 @@
 
     teacher -> warm start -> evaluate ("before") -> [collect -> assemble -> Learner.update -> checkpoint]* -> evaluate ("after")
 
+A critic, where there is one, gives values to the credit and learns in the same step.
+
 Everything random follows from ``config.seed`` and the step, so a killed run goes on from its last checkpoint and, on a CPU,
 ends with the weights of a run that was never killed.
 """
@@ -30,6 +32,7 @@ from .assemble import Sample, assemble
 from .collect import Collected, collect, play_groups
 from .config import TrainConfig
 from .crediting import Estimated
+from .critic import Critic, StepValues, update_both
 from .demonstrate import demonstrations
 from .distill import Routing
 from .evaluate import evaluate
@@ -83,8 +86,8 @@ class Training:
         self.tasks: TaskSet = self._instance.unwrapped.tasks
         self._check_settings()
         self._shaping = Shaping(self.config, self._instance.unwrapped)
-        self._credit = Estimated(self.config.estimator, self.config.estimator_args, self.config.modifiers)
         self._demonstrations: list[Trajectory] | None = None
+        self._critic: Critic | None = None
         self._saving = 0.0  # seconds of the last checkpoint, shown in the row after it
         latest = run.latest_checkpoint()
         self._state = None if latest is None else checkpoint.load_state(latest)
@@ -187,7 +190,15 @@ class Training:
                 self.cursor.tasks += 1
                 yield self.tasks.get_task(self.config.train_split, int(index))
 
-    def _collect(self, learner: Learner, stream: Iterator[Task], agent: PolicyAgent, display: Display) -> Collected:
+    def _open_critic(self) -> Critic | None:
+        """Of the policy as it is now, after the warm start; a checkpoint's state is laid over it."""
+        c = self.config
+        if c.critic is None:
+            return None
+        options: dict[str, Any] = {"minibatches": c.minibatches, "max_grad_norm": c.max_grad_norm, "token_budget": c.token_budget}
+        return Critic(self.model, c.critic, seed=derived_seed(c.seed, 5), images=image_reader(self.tokenizer), **options)
+
+    def _collect(self, learner: Learner, stream: Iterator[Task], agent: PolicyAgent, credit: Estimated, display: Display) -> Collected:
         c, clock = self.config, self.clock
 
         def play(tasks: Sequence[Task], number: int) -> list[list[Trajectory]]:
@@ -211,10 +222,10 @@ class Training:
             stream,
             c.groups,
             rewards=self._shaping.of_step(self._information_gain(agent), kl),
-            credit=self._credit,
+            credit=credit,
             rounds=c.replace_rounds,
             clock=clock,
-            drop=self._credit.dropped,
+            drop=credit.dropped,
         )
 
     def _information_gain(self, agent: PolicyAgent) -> InformationGain | None:
@@ -238,7 +249,9 @@ class Training:
         c = self.config
         self.clock = Clock()
         agent = self.agent()
-        got = self._collect(learner, stream, agent, display)
+        values = None if self._critic is None else StepValues(self._critic)
+        credit = Estimated(c.estimator, c.estimator_args, c.modifiers, values=values)
+        got = self._collect(learner, stream, agent, credit, display)
         with self.clock("train"):
             got, routes = self._route(learner, agent, got)
             advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
@@ -247,7 +260,11 @@ class Training:
             samples = assemble(got.trajectories, token_advantages=advantages, **weighing)
         signal = self._signal(learner, got, samples)
         with self.clock("train"):
-            metrics = signal | learner.update(samples)
+            if self._critic is None:
+                metrics = signal | learner.update(samples)
+            else:
+                known = {"step": self.cursor.step, "aggregate": c.aggregate}
+                metrics = signal | update_both(learner, self._critic, samples, got.trajectories, credit, **known)
         self.cursor.step += 1
         self.cursor.rollouts += len(got.played)
         if self.cursor.step % c.save_every == 0 or self.cursor.step in (1, c.steps):
@@ -255,7 +272,7 @@ class Training:
         self.clock.seconds["save"] = self._saving
         row = {"phase": "rl", "step": self.cursor.step, "rollouts": self.cursor.rollouts, **measures(got), "restarts": agent.restarts}
         row |= {"overlong_masked": len(masked)} if c.overlong == "mask" else {}
-        row |= {**self._shaping.counts, **routes, **metrics, "seconds": dict(self.clock.seconds)}
+        row |= {**self._shaping.counts, **credit.counts, **routes, **metrics, "seconds": dict(self.clock.seconds)}
         # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.
         self.run_folder.log(row)
         if self.cursor.step % c.checkpoint_every == 0 or self.cursor.step == c.steps:
@@ -278,12 +295,15 @@ class Training:
         cursor = {name: getattr(self.cursor, name) for name in Cursor.__slots__}
         cursor["seconds"] = self._seconds()
         state = {"cursor": cursor, "learner": None if learner is None else learner.state_dict()}
+        state["critic"] = None if self._critic is None else self._critic.state_dict()
         where = ("step", self.cursor.step) if self.cursor.warmed else ("warm", self.cursor.warm)
         self.run_folder.save_checkpoint(*where, lambda folder: checkpoint.save(folder, self.model, state))
 
     def _restore(self, learner: Learner) -> None:
         if self._state is not None and self._state["learner"] is not None:
             learner.load_state_dict(self._state["learner"])
+        if self._critic is not None and self._state is not None and self._state["critic"] is not None:
+            self._critic.load_state_dict(self._state["critic"])
         self._state = None
 
     def evaluate(self, name: str, display: Display) -> dict[str, Any]:
@@ -335,11 +355,12 @@ class Training:
             optimizer=c.optimizer,
             schedule=c.schedule,
             warmup=c.warmup_steps,
-            total_steps=c.steps * c.minibatches,
+            total_steps=(c.steps - (c.critic.warmup_steps if c.critic is not None else 0)) * c.minibatches,
             reference=open_reference(self.run_folder, self.model),
             loss=c.loss_options(),
             minibatches=c.minibatches,
         )
+        self._critic = self._open_critic()
         self._restore(learner)
         stream = self._task_stream()
         while self.cursor.step < c.steps:

@@ -1,9 +1,10 @@
 """Numbers worked out by hand for small groups; every estimator with the published choices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from turnwise.trainers.credit import TurnBatch, estimate
-from turnwise.trainers.credit.critics import bilevel_gae, token_gae
 
 IG = TurnBatch.from_lists([[0.12, 0.23, None], [0.05, None], [-0.05, 0.15, None]], [1.0, 0.0, 0.5])
 GTPO = TurnBatch.from_lists([[0, 0, 0], [-0.1, 0], [0, 0, 0]], [1.0, 1.0, 0.3])
@@ -258,27 +259,51 @@ def test_at2po(mode, value):
     check("at2po", batch, [value, 1.414211, value, -0.707105, -0.707105, -0.707105], mode=mode)
 
 
-R, V = np.array([0, 0.5, 0, 1.0]), np.array([0.1, 0.2, 0.3, 0.4])
+TOKENS = TurnBatch.from_lists([[0.5, 0]], [1.0], token_counts=[[2, 2]], token_values=[[0.1, 0.2, 0.3, 0.4]])
 
 
 @pytest.mark.parametrize(
-    ("gamma", "lam", "expected"),
-    [(1.0, 1.0, [1.4, 1.3, 0.7, 0.6]), (1.0, 0.95, [1.274675, 1.2365, 0.67, 0.6]), (0.99, 0.95, [1.243540, 1.218012, 0.6603, 0.6])],
+    ("gamma", "lam", "plain", "whitened"),
+    [
+        (1.0, 1.0, [1.4, 1.3, 0.7, 0.6], [0.979796, 0.734847, -0.734847, -0.979796]),
+        (1.0, 0.95, [1.274675, 1.2365, 0.67, 0.6], [0.915528, 0.809419, -0.765190, -0.959757]),
+        (0.99, 0.95, [1.243540, 1.218012, 0.6603, 0.6], [0.900163, 0.826764, -0.776776, -0.950151]),
+    ],
 )
-def test_token_gae(gamma, lam, expected):
-    np.testing.assert_allclose(token_gae(R, V, np.array([0, 4]), gamma=gamma, lam=lam), expected, atol=1e-6)
+def test_token_gae(gamma, lam, plain, whitened):
+    check("token_gae", TOKENS, plain, gamma=gamma, lam=lam, whitened=False)
+    check("token_gae", TOKENS, whitened, gamma=gamma, lam=lam)
 
 
-@pytest.mark.parametrize(("lam", "expected"), [(1.0, [1.35, 1.25, 0.7, 0.6]), (0.95, [1.260425, 1.2215, 0.67, 0.6])])
-def test_bilevel_gae(lam, expected):
-    ends = np.array([0, 2, 4]), np.array([0, 2])
-    np.testing.assert_allclose(bilevel_gae(np.array([0.5, 1.0]), V, *ends, lam=lam), expected, atol=1e-6)
+@pytest.mark.parametrize(
+    ("lam", "plain", "whitened"),
+    [
+        (1.0, [1.35, 1.25, 0.7, 0.6], [0.987640, 0.724270, -0.724270, -0.987640]),
+        (0.95, [1.260425, 1.2215, 0.67, 0.6], [0.917657, 0.806878, -0.762659, -0.961875]),
+    ],
+)
+def test_bilevel_gae(lam, plain, whitened):
+    check("bilevel_gae", TOKENS, plain, lam=lam, whitened=False)
+    check("bilevel_gae", TOKENS, whitened, lam=lam)
 
 
 def test_bilevel_gae_keeps_a_turn_without_reward_apart():
     # A_2 = 1 - 0.4 = 0.6, A_1 = 0.95 * 0.4 - 0.2 + 0.95 * 0.6 = 0.75; then 0.75 and 0.2 - 0.1 + 0.75
-    found = bilevel_gae(np.array([0.0, 1.0]), V, np.array([0, 2, 4]), np.array([0, 2]))
-    np.testing.assert_allclose(found, [0.85, 0.75, 0.7, 0.6], atol=1e-12)
+    check("bilevel_gae", replace(TOKENS, reward=np.zeros(2)), [0.85, 0.75, 0.7, 0.6], whitened=False)
+
+
+def test_tokens_of_several_episodes_and_turns_without_any():
+    """By hand, gamma and lambda 1, values 0: a token gets what is earned from it on. Turns of 1, 0 and 2 tokens; 0 and 1; none."""
+    counts, rewards = [[1, 0, 2], [0, 1], [0]], [[0.25, 0.5, 0], [8.0, 0.125], [2.0]]
+    batch = TurnBatch.from_lists(rewards, [1.0, 0.0, 4.0], token_counts=counts, token_values=[[0] * 3, [0], []])
+    # what the turn without tokens earned is on the token before it, 0.25 + 0.5; nobody could have earned the 8, nor the 2 and the 4
+    check("token_gae", batch, [1.75, 1.0, 1.0, 0.125], whitened=False)
+    # over turns, the first 0.75 + 0.5 * 1; inside the last one, its reward for both of its tokens
+    check("bilevel_gae", batch, [1.25, 1.0, 1.0, 0.125], turn_gamma=0.5, whitened=False)
+    voided = replace(batch, valid=np.array([True, False, True]))
+    check("token_gae", voided, [1.75, 1.0, 1.0, 0.0], whitened=False)
+    # 1.75, 1 and 1: mean 1.25, variance 0.1875
+    check("token_gae", voided, [1.154701, -0.577350, -0.577350, 0.0])
 
 
 def test_gated_rewards_count_where_the_goal_was_reached():
@@ -291,6 +316,7 @@ def test_gated_rewards_count_where_the_goal_was_reached():
     ("name", "missing"),
     [
         *(("turn_ppo", "values"), ("vine", "values"), ("empg", "entropy"), ("hgpo", "anchor"), ("rebel", "anchor"), ("gigpo", "anchor")),
+        ("token_gae", "action token"),
         *(("tree_rpo", "forked"), ("tree_grpo", "forked"), ("at2po", "forked")),
     ],
 )

@@ -1,4 +1,4 @@
-"""What holds for every registered estimator, also for those registered later."""
+"""What holds for every registered estimator of turns, also for those registered later; test_tokens.py has those of tokens."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from turnwise.records import Message, Outcome, StopReason, Task, TokenTrace, Trajectory, Turn
 from turnwise.trainers.credit import TurnBatch, estimate, list_estimators, register_estimator
 
-ESTIMATORS = list_estimators()
+ESTIMATORS = list_estimators("turn")
 OUTCOME_ONLY = {"grpo", "rloo", "tree_grpo", "dr_grpo", "opo", "reinforce_pp_baseline", "pass_at_k", "ngrpo", "s_grpo", "empg"}
 OVER_THE_BATCH = {"reinforce_pp", "reinforce_pp_baseline", "gdpo", "ppr", "spa", "turn_ppo", "empg"}
 """What normalises over all groups, unless told not to."""
@@ -183,7 +183,7 @@ def test_equal_totals_that_differ_in_the_last_bit_are_equal(name, choice):
 
 
 def test_estimating_on_numpy_loads_no_torch():
-    more = "anchors=[['a']], values=[[0.0]], entropies=[[0.0]], parents=[-1], forks=[0]"
+    more = "anchors=[['a']], values=[[0.0]], entropies=[[0.0]], parents=[-1], forks=[0], token_counts=[[1]], token_values=[[0.0]]"
     batch = f"t.TurnBatch.from_lists([[0.5]], [1.0], {more})"
     code = f"import sys, turnwise as t; [t.estimate(n, {batch}) for n in t.list_estimators()]"
     subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=True)
@@ -312,6 +312,9 @@ def test_unknown_choices_are_refused(name, choice):
         ({"parents": [1, 0]}, "episode 0 comes from itself"),
         ({"forks": [0, 0]}, "forks are given without parents"),
         ({"parents": [-1, 0], "forks": [0]}, "forks has 1 entries for 2 episodes"),
+        ({"token_values": [[1.0], []]}, "token_values are given without token_counts"),
+        ({"token_values": [[1.0]], "token_counts": [[1, 0], [0]]}, "token_values has 1 entries for 2 episodes"),
+        ({"token_values": [[1.0], [1.0]], "token_counts": [[1, 0], [0]]}, "episode 1: token_values has 1 entries for 0 action tokens"),
         ({"components": {"care": [1.0]}}, "care has 1 entries for 2 episodes"),
     ],
 )
@@ -350,5 +353,6 @@ def test_trajectories_give_the_batch_that_lists_give():
     assert batch.components.tolist() == [[1.0], [0.0], [0.0], [0.0]]
     assert batch.anchor.tolist() == [0, 1, 2, 0, 3]
     assert TurnBatch.from_trajectories(played, groups=["x", "y", "y", "x"]).group.tolist() == [0, 1, 1, 0]
+    assert TurnBatch.from_trajectories([]).components.shape == (0, 1)
     unsampled = TurnBatch.from_trajectories([*played, make("a", [0.0], 0.0, tokens=False)])
     assert (unsampled.token_counts, unsampled.entropies) == (None, None)

@@ -266,9 +266,9 @@ def test_saved_and_loaded_learners_continue_alike(dtype, optimizer):
 def test_bfloat16_weights_move_by_steps_smaller_than_their_resolution():
     model = build_model(VOCABULARY, seed=3, hidden=32, layers=2, heads=4).to(torch.bfloat16)
     learner = Learner(model, lr=1e-5)
-    before = torch.cat([m.flatten().clone() for m in learner._master])
+    before = torch.cat([m.flatten().clone() for m in learner._optimizer.master])
     learner.update(batch())
-    assert not torch.equal(torch.cat([m.flatten() for m in learner._master]), before)
+    assert not torch.equal(torch.cat([m.flatten() for m in learner._optimizer.master]), before)
 
 
 def test_minibatches_split_whole_episodes_and_each_weighs_as_much_as_the_batch(model):

@@ -13,6 +13,7 @@ from . import modified_episodes as modified_episodes
 from . import modified_rewards as modified_rewards
 from . import outcome as outcome
 from . import process as process
+from . import token_level as token_level
 from . import trees as trees
 from . import turn as turn
 from . import users as users

@@ -56,7 +56,9 @@ class TurnBatch:
     anchored: bool = False
     """Whether states were given at all; if not, all of ``anchor`` is -1."""
     values: Array | None = None
-    """[T] critic values, if there is a critic."""
+    """[T] values of the states turns are taken in, of a critic or of rollouts, if there are any."""
+    token_values: Array | None = None
+    """[N] values before each action token, if there is a critic of tokens; N is the sum of ``token_counts``."""
     entropies: Array | None = None
     """[T] mean token entropy of the turn, in nats; of trajectories its estimate, the mean of -log pi over the tokens sampled."""
     token_counts: Array | None = None
@@ -95,6 +97,7 @@ class TurnBatch:
         values: Sequence[Sequence[float]] | None = None,
         entropies: Sequence[Sequence[float]] | None = None,
         token_counts: Sequence[Sequence[int]] | None = None,
+        token_values: Sequence[Sequence[float]] | None = None,
         parents: Sequence[int] | None = None,
         forks: Sequence[int] | None = None,
         components: Mapping[str, Sequence[float]] | None = None,
@@ -106,8 +109,8 @@ class TurnBatch:
 
         ``anchors``: any labels, ``None`` where there is none; equal labels of different groups are different states. ``components``:
         for each name what it came to in every episode. ``parents`` and ``forks``: an episode that was forked has its parent's first
-        ``forks`` turns as its own first ones. ``success``: by default an outcome of at least 1. ``potentials``: of an episode's T + 1
-        states, ``None`` where not known.
+        ``forks`` turns as its own first ones. ``token_values``: for each episode one for every action token of its turns. ``success``: by
+        default an outcome of at least 1. ``potentials``: of an episode's T + 1 states, ``None`` where not known.
         Raises ``ValueError`` that names the column and the episode when lengths disagree, a reward is no number, or a parent
         is no episode.
         """
@@ -126,6 +129,7 @@ class TurnBatch:
         episode = np.repeat(np.arange(count), lengths)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         anchor, num_anchors = _anchors(_flat(anchors, lengths, "anchors"), group[episode])
+        _check_token_values(token_values, token_counts, count)
         return cls(
             offsets=offsets,
             reward=np.where(np.isfinite(reward), reward, 0.0),
@@ -142,6 +146,7 @@ class TurnBatch:
             values=_column(_flat(values, lengths, "values"), np.float64),
             entropies=_column(_flat(entropies, lengths, "entropies"), np.float64),
             token_counts=_column(_flat(token_counts, lengths, "token_counts"), np.int64),
+            token_values=_column(None if token_values is None else [v for row in token_values for v in row], np.float64),
             parents=_column(parents, np.int64),
             forks=_column(forks, np.int64),
             components=None if components is None else np.asarray(list(components.values()), np.float64).reshape(len(components), count).T,
@@ -178,7 +183,7 @@ class TurnBatch:
         import torch
 
         names = ("offsets", "reward", "scored", "outcome", "valid", "group", "anchor", "episode", "position", "success")
-        names += ("values", "entropies", "token_counts", "parents", "forks", "components", "potentials", "seeds")
+        names += ("values", "entropies", "token_counts", "token_values", "parents", "forks", "components", "potentials", "seeds")
         columns = {name: getattr(self, name) for name in names}
         return replace(self, **{n: c if c is None else torch.as_tensor(c, device=device) for n, c in columns.items()})
 
@@ -228,6 +233,19 @@ def _check_tree(parents: Sequence[int] | None, forks: Sequence[int] | None, leng
             at, steps = parents[at], steps + 1
             if steps > count:
                 raise ValueError(f"episode {number} comes from itself by its parents; give a tree")
+
+
+def _check_token_values(values: Sequence[Sequence[float]] | None, counts: Sequence[Sequence[int]] | None, episodes: int) -> None:
+    """Raise ``ValueError`` unless every action token has a value."""
+    if values is None:
+        return
+    if counts is None:
+        raise ValueError("token_values are given without token_counts; give token_counts too, which say where turns end")
+    if len(values) != episodes:
+        raise ValueError(f"token_values has {len(values)} entries for {episodes} episodes; give one per episode")
+    for number, (own, row) in enumerate(zip(values, counts, strict=True)):
+        if len(own) != sum(row):
+            raise ValueError(f"episode {number}: token_values has {len(own)} entries for {sum(row)} action tokens; give one per token")
 
 
 def _components(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:

@@ -8,7 +8,7 @@ from .outcome import rewards_with_outcome
 from .registry import needed, register_estimator
 from .segments import Array, gae, where, zeros
 
-_CRITIC = "train a critic beside the policy, or give values= to TurnBatch.from_lists"
+_CRITIC = "set critic: {level: turn} in the recipe, or give values= to TurnBatch.from_lists"
 _VINE = "estimate them by rollouts from snapshots (environments that can snapshot and restore), or give values= to TurnBatch.from_lists"
 
 
@@ -19,7 +19,7 @@ def with_values(batch: TurnBatch, rewards: Array, gamma: float, lam: float, whit
     return whiten(batch, out) if whitened else out
 
 
-@register_estimator("turn_ppo")
+@register_estimator("turn_ppo", critic=True)
 def turn_ppo(batch: TurnBatch, *, gamma: float = 0.99, lam: float = 0.9, whitened: bool = True) -> Array:
     """A_t = d_t + gamma lam A_{t+1}, d_t = r_t + gamma V_{t+1} - V_t: generalised advantages with turns as steps.
 
@@ -41,7 +41,7 @@ def vine(batch: TurnBatch, *, gamma: float = 1.0, whitened: bool = False) -> Arr
     return with_values(batch, rewards_with_outcome(batch), gamma, 0.0, whitened)
 
 
-@register_estimator("ppr")
+@register_estimator("ppr", critic=True)
 def ppr(batch: TurnBatch, *, beta: float = 1.0, gamma: float = 1.0, lam: float = 1.0, whitened: bool = True) -> Array:
     """GAE of r^_t = r_t + o - beta for every turn but the last, and r_T + o for the last (ReNorm).
 
@@ -55,7 +55,7 @@ def ppr(batch: TurnBatch, *, beta: float = 1.0, gamma: float = 1.0, lam: float =
     return with_values(batch, where(index < last, shifted, rewards), gamma, lam, whitened)
 
 
-@register_estimator("spa")
+@register_estimator("spa", critic=True)
 def spa(batch: TurnBatch, *, gamma: float = 1.0, lam: float = 1.0, whitened: bool = True) -> Array:
     """GAE of the turn rewards alone, which are alpha c_t + beta g_t: the turn's share of the outcome, and whether its action was done.
 
@@ -63,34 +63,3 @@ def spa(batch: TurnBatch, *, gamma: float = 1.0, lam: float = 1.0, whitened: boo
     advantages are returns. Source: SPA-RL, arXiv 2505.20732.
     """
     return with_values(batch, batch.reward, gamma, lam, whitened)
-
-
-def token_gae(rewards: Array, values: Array, offsets: Array, *, gamma: float = 1.0, lam: float = 1.0) -> Array:
-    """[N] advantages of action tokens: GAE over the tokens of each episode (``offsets`` [E+1]), whatever lies between turns is skipped.
-
-    ``rewards`` [N] are on the last token of their turn. Not whitened. Source: PPO, arXiv 1707.06347, as in verl with observations masked.
-    """
-    return gae(rewards, values, offsets, gamma, lam)
-
-
-def bilevel_gae(
-    turn_rewards: Array,
-    values: Array,
-    turn_offsets: Array,
-    offsets: Array,
-    *,
-    gamma: float = 1.0,
-    lam: float = 1.0,
-    turn_gamma: float = 0.95,
-) -> Array:
-    """[N] advantages of action tokens: GAE over turns first, then inside each turn with what the turn came to as its reward.
-
-    ``turn_rewards`` [T]; ``values`` [N] of tokens; ``turn_offsets`` [T+1] first token of each turn, and N; ``offsets`` [E+1] first turn of
-    each episode, and T. Turns are discounted by ``turn_gamma``, tokens by ``gamma``. Every turn has a token; where one ends is given and
-    not read off its reward. Not whitened. Source: VAGEN's bi-level GAE, as in RAGEN.
-    """
-    ends = turn_offsets[1:] - 1
-    at_end = values[ends]
-    rewards = zeros(len(values), values)
-    rewards[ends] = gae(turn_rewards, at_end, offsets, turn_gamma, lam) + at_end
-    return gae(rewards, values, turn_offsets, gamma, lam)

@@ -9,26 +9,39 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from .batch import TurnBatch
 from .segments import Array
 
 Estimator: TypeAlias = Callable[..., Array]
 E = TypeVar("E", bound=Estimator)
-_ESTIMATORS: dict[str, Estimator] = {}
+Level: TypeAlias = Literal["turn", "token"]
 
 
-def register_estimator(name: str) -> Callable[[E], E]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    function: Estimator
+    level: Level
+    critic: bool
+
+
+_ESTIMATORS: dict[str, _Entry] = {}
+
+
+def register_estimator(name: str, *, level: Level = "turn", critic: bool = False) -> Callable[[E], E]:
     """Decorator: make a function of a ``TurnBatch`` known as ``name``; its keyword arguments are its parameters.
 
+    ``level``: what it gives a number each, turns [T] or action tokens [N]. ``critic``: whether a critic of that level may give it values.
+    It then takes ``whitened``, and its advantages with ``whitened=False`` plus the values are what the critic learns.
     Raises ``ValueError`` when the name is taken by another function.
     """
 
     def add(function: E) -> E:
-        check_free(name, _ESTIMATORS.get(name), function, "estimator")
-        _ESTIMATORS[name] = function
+        check_free(name, _ESTIMATORS[name].function if name in _ESTIMATORS else None, function, "estimator")
+        _ESTIMATORS[name] = _Entry(function=function, level=level, critic=critic)
         return function
 
     return add
@@ -40,16 +53,25 @@ def check_free(name: str, known: Callable[..., Any] | None, function: Callable[.
         raise ValueError(f"{what} {name!r} is already {known.__module__}.{known.__qualname__}; choose another name")
 
 
-def list_estimators() -> list[str]:
-    """Names that ``estimate`` knows, sorted."""
-    return sorted(_ESTIMATORS)
+def list_estimators(level: Level | None = None) -> list[str]:
+    """Names that ``estimate`` knows, sorted; those of one ``level`` if it is given."""
+    return sorted(name for name, entry in _ESTIMATORS.items() if level in (None, entry.level))
+
+
+def level_of(name: str) -> Level:
+    """Whether ``estimate(name, ...)`` gives a number for every turn or for every action token. ``ValueError`` for an unknown estimator."""
+    return _entry(name).level
+
+
+def _entry(name: str) -> _Entry:
+    name = imported(name, "estimator")
+    check_name(name, list(_ESTIMATORS), "estimator")
+    return _ESTIMATORS[name]
 
 
 def estimator(name: str) -> Estimator:
     """The function of that name; ``module:name`` imports ``module`` first. Raises ``ValueError`` for an unknown one, with the closest."""
-    name = imported(name, "estimator")
-    check_name(name, list(_ESTIMATORS), "estimator")
-    return _ESTIMATORS[name]
+    return _entry(name).function
 
 
 def imported(name: str, what: str) -> str:
@@ -68,7 +90,7 @@ def imported(name: str, what: str) -> str:
 
 
 def estimate(name: str, batch: TurnBatch, **parameters: Any) -> Array:
-    """[T] advantages of ``batch``'s turns, in order; numpy or torch as the batch is.
+    """[T] advantages of ``batch``'s turns, in order; numpy or torch as the batch is. [N] of its action tokens by ``level_of(name)`` token.
 
     Raises ``ValueError`` for an unknown estimator or parameter, with the closest known name.
     """
@@ -77,16 +99,31 @@ def estimate(name: str, batch: TurnBatch, **parameters: Any) -> Array:
     return function(batch, **parameters)
 
 
-def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` if there is no such estimator or it does not take these parameters or their values."""
-    estimate(name, smallest_batch(), **parameters)
+def check_parameters(name: str, parameters: Mapping[str, Any], values: Level | None = None) -> None:
+    """Raise ``ValueError`` if there is no such estimator, it does not take these parameters or their values, or cannot do with what
+    the batches of a run will hold. ``values``: what there will be values of, if any."""
+    advantages = estimate(name, smallest_batch(values), **parameters)
+    if len(advantages) != (2 if level_of(name) == "token" else 1):
+        tokens = ", ".join(list_estimators("token"))
+        raise ValueError(f"estimator {name!r} is for turns, but its base gives every token a number; take any base but {tokens}")
 
 
-def smallest_batch() -> TurnBatch:
-    """One episode of one turn with every column, to try parameters on."""
-    columns: dict[str, Any] = {"anchors": [["a"]], "values": [[0.0]], "entropies": [[0.0]], "token_counts": [[1]]}
+def smallest_batch(values: Level | None = None) -> TurnBatch:
+    """One episode of one turn of two tokens with every column, to try parameters on; ``values``: what it has values of."""
+    columns: dict[str, Any] = {"anchors": [["a"]], "entropies": [[0.0]], "token_counts": [[2]]}
     columns |= {"parents": [-1], "forks": [0], "potentials": [[0.0, 0.0]], "seeds": [0]}
+    columns |= {"values": [[0.0]]} if values == "turn" else {"token_values": [[0.0, 0.0]]} if values == "token" else {}
     return TurnBatch.from_lists([[0.0]], [0.0], **columns)
+
+
+def check_critic(name: str, level: Level) -> None:
+    """Raise ``ValueError`` if estimator ``name`` reads no values of a critic, or not of ``level``."""
+    own = level_of(name)
+    if not _entry(name).critic:
+        able = ", ".join(n for n in list_estimators() if _ESTIMATORS[n].critic)
+        raise ValueError(f"estimator {name!r} reads no critic; remove critic, or take an estimator that does: {able}")
+    if own != level:
+        raise ValueError(f"estimator {name!r} reads values of every {own}, but the critic's level is {level}; set critic: {{level: {own}}}")
 
 
 def reads_turn_rewards(name: str, parameters: Mapping[str, Any]) -> bool:

@@ -158,6 +158,18 @@ def exp(x: Array) -> Array:
     return x.exp() if is_torch(x) else np.exp(x)
 
 
+def repeat(values: Array, counts: Array) -> Array:
+    """[sum of counts] every one of ``values`` [N] as often as ``counts`` [N] says."""
+    return values.repeat_interleave(counts) if is_torch(values) else np.repeat(values, counts)
+
+
+def boundaries(counts: Array) -> Array:
+    """[N+1] where each of segments of ``counts`` [N] entries begins, and where the last one ends."""
+    out = zeros(len(counts) + 1, counts)
+    out[1:] = counts.cumsum(0)
+    return out
+
+
 def relabel(values: Array) -> tuple[Array, int]:
     """Equal ``values`` [N] as equal numbers from 0, and how many there are."""
     found, labels = values.unique(return_inverse=True) if is_torch(values) else np.unique(values, return_inverse=True)
