@@ -245,6 +245,11 @@ class TokenTrace:
         if not all(map(math.isfinite, self.logprobs)):
             raise ValueError("a sampled token has a log-prob that is not finite")
 
+    @property
+    def surprise(self) -> float:
+        """Mean of -log pi over the sampled tokens, in nats, whose expectation is their mean entropy; 0 without tokens."""
+        return -sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -252,11 +257,11 @@ class Turn:
 
     ``observation``: the messages new to the agent *before* this action. ``reward`` ``None`` means "not scored", which
     is not 0. ``anchor``: a history-free key of the state the action was taken in. ``potential``: the score of the state
-    *after* the action. ``trained=False``: what was written stands in for an observation (search results a policy writes
-    itself, SSRL), so its tokens are context and never trained. ``seconds``: wall clock of the environment call.
-    ``chat_logprobs``: natural log-probs of the action's tokens where a chat endpoint offered them; those of a local policy
-    are in ``tokens``. ``measures``: numbers about the turn that are no part of its reward, such as which tests passed after it;
-    rewards that compare the episodes of a group read them.
+    *after* the action. ``trained=False``: its tokens are context and never trained, as what was written stands in for an
+    observation (search results a policy writes itself, SSRL), or the turn is another episode's. ``seconds``: wall clock of
+    the environment call. ``chat_logprobs``: natural log-probs of the action's tokens where a chat endpoint offered them; those
+    of a local policy are in ``tokens``. ``measures``: numbers about the turn that are no part of its reward, such as which
+    tests passed after it; rewards that compare the episodes of a group read them.
     """
 
     index: int
@@ -293,7 +298,11 @@ def check_reward(reward: float | None, components: Mapping[str, float], where: s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """One finished episode. Order of ``turns`` is time; ``final_observation`` came after the last action."""
+    """One finished episode. Order of ``turns`` is time; ``final_observation`` came after the last action.
+
+    ``parent``: the rollout index of the member of the group that this one was forked from; its first ``fork`` turns are the parent's,
+    so they are not trained here. ``probe``: it was played to learn what the state it was forked in is worth, and is in no group.
+    """
 
     task: Task
     turns: tuple[Turn, ...]
@@ -309,6 +318,9 @@ class Trajectory:
     attempts: int = 1
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
     """Tokens spent on the episode, failed attempts included."""
+    parent: int | None = None
+    fork: int = 0
+    probe: bool = False
 
     def __post_init__(self) -> None:
         for position, turn in enumerate(self.turns):
@@ -316,6 +328,22 @@ class Trajectory:
                 raise ValueError(f"task {self.task.id!r}: turn at position {position} has index {turn.index}")
         if self.stop.voids and self.outcome.valid:
             raise ValueError(f"task {self.task.id!r}: stop reason {self.stop.value!r} voids the episode, so outcome.valid must be False")
+        if self.parent is not None and (self.parent < 0 or self.parent == self.rollout):
+            raise ValueError(
+                f"task {self.task.id!r}: rollout {self.rollout} has the parent {self.parent}; give another rollout of its group"
+            )
+        most = 0 if self.parent is None else len(self.turns)
+        if not 0 <= self.fork <= most:
+            raise ValueError(
+                f"task {self.task.id!r}: fork is {self.fork}; allowed: 0 to {most} (0 without a parent, else at most its turns)"
+            )
+        if any(turn.trained for turn in self.turns[: self.fork]):
+            raise ValueError(f"task {self.task.id!r}: a turn before the fork is trained; it is the parent's, give it trained=False")
+
+    @property
+    def own_turns(self) -> tuple[Turn, ...]:
+        """The turns that are not a parent's."""
+        return self.turns[self.fork :]
 
     @property
     def turn_reward_sum(self) -> float:
@@ -324,7 +352,8 @@ class Trajectory:
 
     @property
     def num_action_tokens(self) -> int:
-        return sum(len(turn.tokens.action_ids) for turn in self.turns if turn.tokens is not None)
+        """Tokens sampled for this episode; a parent's are not counted again."""
+        return sum(len(turn.tokens.action_ids) for turn in self.own_turns if turn.tokens is not None)
 
 
 def message_to_dict(message: Message) -> dict[str, Json]:

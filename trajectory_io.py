@@ -181,11 +181,13 @@ def _turn_from_dict(record: dict[str, Any], folder: Path) -> Turn:
 
 _TASK_FIELDS = ("id", "env_id", "split", "seed", "hash")
 _OUTCOME_FIELDS = ("score", "success", "valid", "note")
+_FORK_FIELDS = ("parent", "fork", "probe")  # written of forked episodes and probes only, as files from before there were any
 _PLAIN_FIELDS = ("rollout", "env_seed", "policy_seed", "agent", "env_version", "start_potential", "attempts")
 
 
 def _trajectory_to_dict(trajectory: Trajectory, folder: Path) -> dict[str, Any]:
     task, outcome = trajectory.task, trajectory.outcome
+    forked = trajectory.parent is not None or trajectory.probe
     return {
         "schema": SCHEMA,
         "task": {n: getattr(task, n) for n in _TASK_FIELDS} | {"prompt": _messages_to_list(task.prompt, folder), "data": dict(task.data)},
@@ -194,7 +196,7 @@ def _trajectory_to_dict(trajectory: Trajectory, folder: Path) -> dict[str, Any]:
         "stop": trajectory.stop.value,
         "final_observation": _messages_to_list(trajectory.final_observation, folder),
         "usage": dict(trajectory.usage),
-        **{name: getattr(trajectory, name) for name in _PLAIN_FIELDS},
+        **{name: getattr(trajectory, name) for name in (*_PLAIN_FIELDS, *(_FORK_FIELDS if forked else ()))},
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..records import Message, Observation, StopReason, Task, TokenTrace
+from ..records import Message, Observation, StopReason, Task, TokenTrace, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,9 @@ class Episode:
     """What an agent may keep about one running episode; made anew for every episode, handed to every ``act``.
 
     ``messages`` is the whole history so far, the new observation included. ``memory`` is the agent's own.
-    Only scripted agents may read ``task.data``.
+    Only scripted agents may read ``task.data``. ``prefix`` are the turns an episode begins with that was forked from another
+    one: ``messages`` holds them, and an agent with a memory takes up after them when it first acts. ``parent`` is the episode
+    they were played in (it may have them from its own), with its memory as it was at its end.
     """
 
     task: Task
@@ -37,6 +39,15 @@ class Episode:
     policy_seed: int
     messages: list[Message] = field(default_factory=list[Message])
     memory: object = None
+    prefix: tuple[Turn, ...] = ()
+    parent: Episode | None = None
+
+    def drawn_from(self, turn: int) -> int:
+        """The policy seed that the turn at position ``turn`` is played with: of an episode before this one, for the prefix."""
+        episode = self
+        while episode.parent is not None and turn < len(episode.prefix):
+            episode = episode.parent
+        return episode.policy_seed
 
 
 class Agent(Protocol):

@@ -39,6 +39,14 @@ class _Slot:
         """Equal for histories that have equal keys and values."""
         return (tuple(self.history), *(p.span for p in self.images))
 
+    def shares(self, other: _Slot) -> int:
+        """How many cached tokens are also those that ``other`` begins with; 0 where the images among them differ."""
+        length = min(self.fed, len(other.history))
+        if self.history[:length] != other.history[:length]:
+            length = next(place for place, (a, b) in enumerate(zip(self.history, other.history, strict=False)) if a != b)
+        mine, others = ([p.span for p in slot.images if p.span.start < length] for slot in (self, other))
+        return length if mine == others else 0
+
 
 @dataclass(slots=True, eq=False)
 class _Request:
@@ -90,8 +98,9 @@ class SlotCache:
 
     def copy(self, source: int, targets: Sequence[int], length: int) -> None:
         """Give ``targets`` the first ``length`` positions of ``source``."""
-        for pair in self._store.values():
-            for store in pair:
+        self._slots = max(self._slots, max(targets) + 1)
+        for index, kept in tuple(self._store.items()):
+            for store in self._layer(index, kept[0]):
                 # Cloned: torch refuses a source that lies in the target, which it sees when the prefix fills the whole store.
                 store[list(targets), :, :length] = store[source, :, :length].clone()
 
@@ -132,6 +141,22 @@ class Decoder:
         if self._free:
             self._free.remove(slot)
         self._slots[slot] = _Slot()
+        return slot
+
+    def fork(self, history: Sequence[int], images: Sequence[Placed] = (), source: int | None = None) -> int:
+        """A new slot that goes on after ``history``, in which ``images`` are placed.
+
+        Keys and values of the tokens with which the history of slot ``source`` begins too are copied from there; what is not is computed.
+        """
+        slot = self.open()
+        state = self._slots[slot]
+        state.history, state.images = list(history), list(images)
+        if source is not None:
+            length = self._slots[source].shares(state)
+            if length:
+                self._cache.copy(source, [slot], length)
+                state.fed = length
+                self.shared_tokens += length
         return slot
 
     def close(self, slot: int) -> None:

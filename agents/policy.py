@@ -13,6 +13,7 @@ import numpy as np
 from ..records import Message, Observation, StopReason, TokenTrace
 from .base import Act, Episode
 from .decoder import Decoder
+from .history import history_of
 from .images import Context, ImageError
 from .vision import image_reader, open_renderer
 
@@ -62,8 +63,7 @@ class PolicyAgent:
     async def act(self, observation: Observation, episode: Episode) -> Act:
         memory = episode.memory
         if not isinstance(memory, _Memory):
-            rng = np.random.default_rng(np.random.SeedSequence(episode.policy_seed))
-            episode.memory = memory = _Memory(slot=self.decoder.open(), rng=rng)
+            episode.memory = memory = self._begin(episode)
         restart = not memory.started or not self.renderer.can_append(episode.messages)
         try:
             if restart:
@@ -102,6 +102,21 @@ class PolicyAgent:
         )
         usage = {"prompt_tokens": len(context.ids), "completion_tokens": len(sampled.ids)}
         return Act(message=Message(role="assistant", content=self.renderer.decode(sampled.ids)), tokens=trace, usage=usage)
+
+    def _begin(self, episode: Episode) -> _Memory:
+        """What is remembered when an episode is begun, or taken up after the turns of its prefix.
+
+        A prefix that was played by a policy goes on token by token; its keys and values are copied from the episode it comes from
+        where that still has them. Of one without tokens (an expert's) the first context holds everything.
+        """
+        rng = np.random.default_rng(np.random.SeedSequence(episode.policy_seed))
+        last = episode.prefix[-1].tokens if episode.prefix else None
+        if last is None or any(turn.tokens is None for turn in episode.prefix):
+            return _Memory(slot=self.decoder.open(), rng=rng)
+        ids, images = history_of(episode.prefix, episode.task.id)
+        source = episode.parent.memory if episode.parent is not None else None
+        slot = self.decoder.fork(ids, images, source.slot if isinstance(source, _Memory) else None)
+        return _Memory(slot=slot, rng=rng, ended=last.finish_reason == "stop", started=True)
 
     def _check_images(self, context: Context) -> None:
         """An image that can never fit is a setting to correct, not an episode to end."""

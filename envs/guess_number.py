@@ -5,6 +5,7 @@ env = GuessNumber(); env.reset(seed=0); env.step("<guess>32</guess>")[0][0].text
 
 from __future__ import annotations
 
+import json
 import math
 import re
 
@@ -64,6 +65,12 @@ class GuessNumber(Env):
     def potential(self) -> float:
         """Minus the bits that are still missing."""
         return -math.log2(self._high - self._low + 1)
+
+    def snapshot(self) -> bytes:
+        return json.dumps([self._number, self._low, self._high, self.turn_index, self.done]).encode()
+
+    def restore(self, snapshot: bytes) -> None:
+        self._number, self._low, self._high, self.turn_index, self.done = json.loads(snapshot)
 
 
 _FOUND = Outcome(score=1.0)
@@ -127,4 +134,5 @@ MANIFEST = Manifest(
     scripts={"expert": f"{__name__}:Bisection", "random": f"{__name__}:RandomGuess", "null": NULL, "echo": ECHO},
     anchors=True,
     potentials=True,
+    snapshots=True,
 )

@@ -12,6 +12,10 @@ def turn(index: int = 0, **kw) -> Turn:
     return Turn(index=index, observation=(), action=Message(role="assistant", content="a"), **kw)
 
 
+def forked(**kw) -> Trajectory:
+    return Trajectory(task=TASK, turns=(turn(0), turn(1)), outcome=Outcome(score=0.0), stop=StopReason.FAILURE, **kw)
+
+
 def test_task_hash_names_the_problem_not_the_split():
     other = Task(id="u", env_id="x/X-v0", split="test", prompt=TASK.prompt, data={"answer": "a"})
     assert TASK.hash == other.hash
@@ -35,6 +39,11 @@ def test_task_hash_names_the_problem_not_the_split():
         (lambda: TokenTrace(context_ids=(), action_ids=(1,), logprobs=(math.nan,)), "not finite"),
         (lambda: Trajectory(task=TASK, turns=(turn(1),), outcome=Outcome(score=0.0), stop=StopReason.FAILURE), "has index 1"),
         (lambda: Trajectory(task=TASK, turns=(), outcome=Outcome(score=0.0), stop=StopReason.ENV_FAULT), "voids the episode"),
+        (lambda: forked(parent=0), "rollout 0 has the parent 0"),
+        (lambda: forked(parent=-1), "has the parent -1"),
+        (lambda: forked(fork=1), "fork is 1; allowed: 0 to 0"),
+        (lambda: forked(parent=1, fork=3), "fork is 3; allowed: 0 to 2"),
+        (lambda: forked(parent=1, fork=1), "a turn before the fork is trained"),
     ],
 )
 def test_bad_records_are_refused(build, message):
@@ -61,3 +70,12 @@ def test_unscored_turns_are_not_zero():
     assert t.turn_reward_sum == 0.5
     assert t.turns[0].reward is None
     assert t.outcome.success
+
+
+def test_tokens_of_a_parent_are_not_sampled_again():
+    traces = [TokenTrace(context_ids=(1,), action_ids=(2,) * n, logprobs=(-0.5,) * n) for n in (3, 2)]
+    turns = (turn(0, tokens=traces[0], trained=False), turn(1, tokens=traces[1]))
+    t = Trajectory(task=TASK, turns=turns, outcome=Outcome(score=0.0), stop=StopReason.FAILURE, parent=1, fork=1)
+    assert (t.num_action_tokens, t.own_turns) == (2, turns[1:])
+    assert TokenTrace(context_ids=(), action_ids=(1, 2), logprobs=(-0.5, -1.0)).surprise == 0.75
+    assert TokenTrace(context_ids=(1,), action_ids=(), logprobs=()).surprise == 0.0

@@ -1,5 +1,6 @@
 """A trajectory written and read back is the same trajectory; a bad line is named."""
 
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -54,10 +55,16 @@ def turns(draw, index):
 @st.composite
 def trajectories(draw):
     stop = draw(st.sampled_from(StopReason))
+    taken = tuple(draw(turns(i)) for i in range(draw(st.integers(0, 3))))
+    parent = draw(st.none() | st.integers(6, 9))
+    fork = 0 if parent is None else draw(st.integers(0, len(taken)))
     data = draw(st.dictionaries(text, st.one_of(text, finite, st.lists(st.integers()), st.none()), max_size=2))
     return Trajectory(
         task=Task(id="t", env_id="x/Y-v0", split="test", prompt=draw(observations), data=data, seed=draw(st.integers())),
-        turns=tuple(draw(turns(i)) for i in range(draw(st.integers(0, 3)))),
+        turns=tuple(replace(turn, trained=False) if turn.index < fork else turn for turn in taken),
+        parent=parent,
+        fork=fork,
+        probe=draw(st.booleans()),
         outcome=Outcome.void(draw(text)) if stop.voids else Outcome(score=draw(finite), components={"a": draw(finite)}),
         stop=stop,
         rollout=draw(st.integers(0, 5)),
@@ -135,3 +142,12 @@ def test_files_from_before_the_latest_fields_are_read(tmp_path):
     (tmp_path / "a.jsonl").write_text((tmp_path / "a.jsonl").read_text().replace(',"chat_logprobs":null,"measures":{}', ""))
     assert not {"chat_logprobs", "measures"} & set((tmp_path / "a.jsonl").read_text().split('"'))
     assert read_trajectories(tmp_path / "a.jsonl")[0].turns == (turn,)
+
+
+def test_an_episode_that_was_not_forked_is_written_as_before_there_were_forks(tmp_path):
+    write_trajectories(tmp_path / "a.jsonl", [example(), replace(example(), parent=1)])
+    plain, forked = (json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines())
+    assert not {"parent", "fork", "probe"} & set(plain)
+    assert (forked["parent"], forked["fork"], forked["probe"]) == (1, 0, False)
+    read = read_trajectories(tmp_path / "a.jsonl")[0]
+    assert (read.parent, read.fork, read.probe) == (None, 0, False)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Literal, cast
+from itertools import islice, zip_longest
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ..agents.history import images_of, place_images
 from ..agents.images import Placed
-from ..records import ImagePart, TokenTrace, Trajectory, Turn
+from ..records import ImagePart, Trajectory
 from .crediting import to_tokens, token_counts
 
 Floats = npt.NDArray[np.float32]
@@ -67,7 +68,8 @@ def assemble(
     of episodes (Dr. GRPO, arXiv 2503.20783). Weights come from the episodes, never from how many samples an episode was cut into.
     ``leave_out``: positions of trajectories that give no samples and enter no weight, as voided ones do.
     ``merge=False`` makes one sample of every turn (same loss, more compute).
-    Raises ``ValueError`` when a turn holds no tokens, its tokens do not hold the images it saw, the number of advantages
+    A turn that is not trained may lack tokens (an expert's, before a fork), where the one after it restarts.
+    Raises ``ValueError`` when another turn holds no tokens, its tokens do not hold the images it saw, the number of advantages
     is not the number of turns, or of tokens, or there is an ``aggregate_length`` for another aggregate than "constant" or none for it.
     """
     check_aggregate(aggregate, aggregate_length)
@@ -117,8 +119,9 @@ def _trained_tokens(trajectory: Trajectory) -> int:
 
 
 def _check_tokens(trajectory: Trajectory) -> None:
-    for turn in trajectory.turns:
-        if turn.tokens is None:
+    for turn, after in zip_longest(trajectory.turns, trajectory.turns[1:]):
+        taken_up = not turn.trained and (after is None or after.tokens is None or after.tokens.restart)
+        if turn.tokens is None and not taken_up:
             raise ValueError(
                 f"task {trajectory.task.id!r}, turn {turn.index}: no tokens were recorded, so it cannot be trained on; "
                 "play it with PolicyAgent, or tokenise demonstrations with tokenize_demonstration"
@@ -132,7 +135,10 @@ def _episode(trajectory: Trajectory, advantages: Sequence[Floats], weight: float
     shown: list[ImagePart] = []  # every image of the episode so far
     samples: list[Sample] = []
     for turn, advantage in zip(trajectory.turns, advantages, strict=True):
-        trace = cast("TokenTrace", turn.tokens)
+        trace = turn.tokens
+        if trace is None:
+            shown += images_of(turn)
+            continue
         if pieces and (trace.restart or not merge):
             samples.append(_sample(history, pieces, weight, position, images))
             pieces = []
@@ -146,27 +152,6 @@ def _episode(trajectory: Trajectory, advantages: Sequence[Floats], weight: float
     if pieces:
         samples.append(_sample(history, pieces, weight, position, images))
     return samples
-
-
-def place_images(turn: Turn, start: int, shown: list[ImagePart], task: str) -> list[Placed]:
-    """The images of a turn's context, which begins at ``start``; those it saw for the first time are appended to ``shown``.
-
-    Raises ``ValueError`` unless a turn that continues holds exactly the images it saw, and one that restarts the last ones.
-    """
-    trace = cast("TokenTrace", turn.tokens)
-    new = [p for m in turn.observation if not isinstance(m.content, str) for p in m.content if isinstance(p, ImagePart)]
-    shown += new
-    if not shown and not trace.images:
-        return []
-    count = len(trace.images)
-    last = shown[len(shown) - count :] if 0 < count <= len(shown) else shown  # a context without any image has lost them
-    allowed = last if trace.restart else new
-    if [span.digest for span in trace.images] != [image.digest for image in allowed]:
-        raise ValueError(
-            f"task {task!r}, turn {turn.index}: {len(new)} new images of {len(shown)} were seen, but the tokens hold {count} others or "
-            "none; play it with a vision-language policy, and keep the messages as they were"
-        )
-    return [Placed(span, image).shifted(start) for span, image in zip(trace.images, allowed, strict=True)]
 
 
 def _sample(

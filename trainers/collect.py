@@ -18,6 +18,7 @@ from ..agents.rollout import rollout
 from ..records import Task, Trajectory
 from .crediting import Credit, token_counts
 from .progress import Clock
+from .vine import value_states
 
 Rewards = Callable[[list[Trajectory]], list[Trajectory]]
 Filter = Callable[[Sequence[Trajectory]], Mapping[str, Sequence[int]]]
@@ -42,9 +43,14 @@ class Collected:
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     """Episodes that were played and that a filter keeps from training, by the filter's name."""
 
+    probes: list[Trajectory] = field(default_factory=list[Trajectory])
+    """Episodes that were played to value the states of the others, and are in nothing else."""
+    unvalued: int = 0
+    """Turns whose state none of its probes could value."""
+
 
 def play_groups(env: Any, agent: Agent, tasks: Sequence[Task], group_size: int, **options: Any) -> list[list[Trajectory]]:
-    """One group per task, in the order of ``tasks``, members in order: the same for every order of completion."""
+    """One group per task, in the order of ``tasks``, members in order: the same for every order of completion. Probes come last."""
     place = {task.hash: number for number, task in enumerate(tasks)}
     if len(place) < len(tasks):
         raise ValueError("a step got the same task twice; give it fewer groups than there are train tasks")
@@ -71,15 +77,16 @@ def collect(
     rounds: int,
     clock: Clock,
     drop: Filter | None = None,
+    gamma: float = 1.0,
 ) -> Collected:
     """Play ``groups`` tasks and replace those without signal up to ``rounds`` times.
 
-    ``play(tasks, round)`` returns the groups. What ``drop`` names is counted and not trained on, nor compared with. A group has no
-    signal when every advantage in it is 0: its gradient would be 0.
+    ``play(tasks, round)`` returns the groups, probes included. What ``drop`` names is counted and not trained on, nor compared with. A
+    group has no signal when every advantage in it is 0: its gradient would be 0. ``gamma``: discount of the probes' returns.
     """
     kept: list[list[Trajectory]] = []
-    played: list[Trajectory] = []
-    replaced, dropped = 0, Counter[str]()
+    played, probes = list[Trajectory](), list[Trajectory]()
+    replaced, unvalued, dropped = 0, 0, Counter[str]()
     for number in range(rounds + 1):
         missing = groups - len(kept)
         if not missing:
@@ -88,10 +95,17 @@ def collect(
             replaced += missing
         fresh = play(_draw(tasks, missing), number)
         with clock("credit"):
+            tried = [t for group in fresh for t in group if t.probe]
+            fresh = [[t for t in group if not t.probe] for group in fresh]
             if rewards is not None:
                 scored = rewards([t for group in fresh for t in group])
                 fresh = _regroup(scored, [len(group) for group in fresh])
+                tried = rewards(tried) if tried else tried  # apart, so that they are compared with no member
             played += [t for group in fresh for t in group]
+            probes += tried
+            if tried:
+                fresh, lacking = value_states(fresh, tried, gamma)
+                unvalued += lacking
             if drop is not None:
                 fresh, gone = _without(fresh, drop)
                 dropped.update(gone)
@@ -106,6 +120,8 @@ def collect(
         without_signal=groups - len(kept),
         replaced=replaced,
         dropped=dict(dropped),
+        probes=probes,
+        unvalued=unvalued,
     )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..rewards.gated import Gate
+from .config_parts import FORKING, CriticConfig, GateConfig, TreeConfig, VisionConfig
+from .credit.modifiers import Modifiers
 from .credit.registry import check_critic, check_parameters, reads_turn_rewards
 from .crediting import Estimated
 
@@ -18,76 +19,6 @@ if TYPE_CHECKING:
     from .loss import LossOptions
 
 RECIPES = Path(__file__).parent.parent / "recipes"
-
-
-class GateConfig(BaseModel):
-    """Gated accumulation of turn rewards (G-RA): see ``rewards.gated.Gate``, which takes these arguments."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    levels: list[str | list[str]]
-    """Names of turn reward components, "outcome" or "outcome.NAME", the most important level first."""
-    thresholds: list[float]
-    """One for each level but the last."""
-    strict: bool = True
-    """A level must exceed its threshold; False: reach it."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> GateConfig:
-        self.build()
-        return self
-
-    def build(self) -> Gate:
-        return Gate(self.levels, self.thresholds, strict=self.strict)
-
-
-class VisionConfig(BaseModel):
-    """What a vision-language policy sees and whether its eyes learn; see ``docs/vision.md``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_pixels: int | None = Field(default=None, ge=1)
-    """Images below this area are enlarged to it; None: the checkpoint's limit."""
-    max_pixels: int | None = Field(default=None, ge=1)
-    """Images above this area are shrunk to it, which bounds their tokens; None: the checkpoint's limit."""
-    keep_images: int | None = Field(default=None, ge=1)
-    """How many of an episode's images stay in context, the newest; None: all. A turn that loses one begins a new sample."""
-    freeze: bool = False
-    """Leave the vision tower (merger included) as it is; only the language model trains."""
-
-
-class CriticConfig(BaseModel):
-    """A model of what a state is worth, trained beside the policy; see docs/credit.md."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    trunk: Literal["policy", "separate"] = "policy"
-    """What the value head sits on: the policy's own hidden states, or those of a second model, which begins as a copy of the policy as it
-    is after the warm start and is trained whole (with LoRA: its adapter)."""
-    level: Literal["turn", "token"] = "turn"
-    """A value for every turn, of what the policy saw before its first token; or one before every action token."""
-    hidden: int = Field(default=0, ge=0)
-    """Units of the head's hidden layer; 0: a linear head."""
-    lr: float = Field(default=1e-3, gt=0)
-    """Of the head, and of the separate trunk: a pretrained one wants about 1e-5."""
-    coef: float = Field(default=0.0, ge=0)
-    """Weight of the value loss in the policy's own gradient, for ``trunk: policy``; 0: the head learns and the trunk does not notice."""
-    clip: float | None = Field(default=None, gt=0)
-    """How far a value may move from what it was in the step before its loss stops falling (PPO's value clipping); None: any far."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """The first so many of ``steps`` train the critic alone. ``coef`` has no effect in them."""
-    epochs: int = Field(default=1, ge=1)
-    """Passes over a step's values, each in ``minibatches`` optimizer steps."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> CriticConfig:
-        if self.coef > 0 and self.trunk == "separate":
-            raise ValueError(f"coef is {self.coef}, which is for trunk: policy; leave it out, a separate trunk is trained by lr")
-        if self.coef > 0 and self.epochs > 1:
-            raise ValueError(
-                f"epochs is {self.epochs}, but with coef above 0 the critic learns in the policy's one pass; set epochs to 1, or coef to 0"
-            )
-        return self
 
 
 class TrainConfig(BaseModel):
@@ -145,6 +76,8 @@ class TrainConfig(BaseModel):
     """Tasks per step."""
     group_size: int = Field(default=8, ge=1)
     """Rollouts per task."""
+    tree: TreeConfig | None = None
+    """How the rollouts of a task branch off each other; None: they are independent."""
     replace_rounds: int = Field(default=1, ge=0)
     """How often groups without signal are replaced by new tasks before the step is taken without them."""
     lr: float = Field(default=3e-4, ge=0)
@@ -270,7 +203,9 @@ class TrainConfig(BaseModel):
                 )
             if self.objective == "gvpo" and c.coef > 0:
                 raise ValueError(f"critic.coef is {c.coef}, but gvpo has no gradient to add to; set coef to 0")
-        check_parameters(self.estimator, self.estimator_args, None if c is None else c.level)
+        self._check_tree()
+        valued = "turn" if self.tree is not None and self.tree.probes else None
+        check_parameters(self.estimator, self.estimator_args, valued if c is None else c.level)
         Estimated(self.estimator, self.estimator_args, self.modifiers)
         if self.signal_every and self.objective == "gvpo":
             raise ValueError("signal_every measures the gradient of ratios, which gvpo has not; leave signal_every out")
@@ -280,6 +215,26 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 f"kl_in is 'reward', but {self.estimator} reads outcomes alone; use kl_in loss, or turn_rloo or another of turns"
             )
+
+    def _check_tree(self) -> None:
+        tree, names = self.tree, {self.estimator, self.estimator_args.get("base")}
+        if tree is not None and self.group_size != tree.trunks + tree.rounds * tree.branches:
+            raise ValueError(
+                f"group_size is {self.group_size}, but tree.trunks + tree.rounds * tree.branches is "
+                f"{tree.trunks} + {tree.rounds} * {tree.branches}; make them equal"
+            )
+        for name in names & set(FORKING):
+            if tree is None or not tree.branches:
+                raise ValueError(f"estimator {name!r} compares episodes that fork; set tree, for example tree: {{trunks: 4, branches: 4}}")
+        if "vine" in names and (tree is None or not tree.probes):
+            raise ValueError(
+                "estimator 'vine' needs states valued by rollouts from them; set tree.probes, for example "
+                f"tree: {{trunks: {self.group_size}, probes: 4}}"
+            )
+        if tree is not None and self.critic is not None:
+            raise ValueError("critic and tree are both set; take one of them, as values are of episodes that do not share turns")
+        if tree is not None and (filters := [name for name, _ in Modifiers(self.modifiers).of("filter")]):
+            raise ValueError(f"modifiers: {', '.join(filters)} would drop episodes that others were forked from; leave them out, or tree")
 
 
 def find_recipe(name: str) -> Path:
@@ -327,7 +282,8 @@ QUICK = {"warm_episodes": 9600, "warm_epochs": 1, "steps": 5, "groups": 8, "grou
 
 def quickened(config: TrainConfig, given: Collection[str]) -> TrainConfig:
     """``config`` with at most what ``QUICK`` says of everything but the keys that were ``given`` by hand."""
-    return config.model_copy(update={key: min(most, getattr(config, key)) for key, most in QUICK.items() if key not in given})
+    fixed = {*given, "group_size"} if config.tree is not None else given  # a tree says how large its groups are
+    return config.model_copy(update={key: min(most, getattr(config, key)) for key, most in QUICK.items() if key not in fixed})
 
 
 def load_config(path: str | Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:

@@ -20,6 +20,7 @@ from ..records import Trajectory
 from .credit import Tokens, TurnBatch, estimate
 from .credit.modifiers import Entry, Modifiers
 from .credit.registry import level_of
+from .credit.trees import mean_of_nodes
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Credit: TypeAlias = Callable[[Sequence[Trajectory]], Floats]
@@ -54,13 +55,20 @@ class Estimated:
     """``Credit`` of an estimator by name, with its parameters and modifiers; see ``turnwise estimators`` and docs/credit.md.
 
     ``values``: where the batch's values come from (a critic, rollouts); None: it has none. They are asked for at every call.
+    ``trees``: the episodes were rolled out with forks, so that a turn which several share gets the mean of what it is given in each.
     Raises ``ValueError`` for modifiers of turns' advantages after an estimator that gives every token its own.
     """
 
     def __init__(
-        self, estimator: str, parameters: dict[str, Any], modifiers: Sequence[Entry] = (), *, values: Values | None = None
+        self,
+        estimator: str,
+        parameters: dict[str, Any],
+        modifiers: Sequence[Entry] = (),
+        *,
+        values: Values | None = None,
+        trees: bool = False,
     ) -> None:
-        self.estimator, self.parameters, self.values = estimator, parameters, values
+        self.estimator, self.parameters, self.values, self.trees = estimator, parameters, values, trees
         self._level, self._modifiers = level_of(estimator), Modifiers(modifiers)
         late = [name for name, _ in self._modifiers.of("advantage")]
         if self._level == "token" and late:
@@ -85,7 +93,8 @@ class Estimated:
         batch = self._batch(trajectories, None if self.values is None else self.values(trajectories))
         advantages = estimate(self.estimator, batch, **self.parameters)
         if self._level == "turn":
-            advantages = to_tokens(trajectories, self._modifiers.advantages(batch, advantages))
+            advantages = self._modifiers.advantages(batch, advantages)
+            advantages = to_tokens(trajectories, mean_of_nodes(batch, advantages) if self.trees else advantages)
         return self._modifiers.tokens(batch, Tokens.from_trajectories(trajectories), advantages)
 
     def targets(self, trajectories: Sequence[Trajectory]) -> tuple[Floats, Floats]:
@@ -100,7 +109,7 @@ class Estimated:
         return values, estimate(self.estimator, self._batch(trajectories, values), **{**self.parameters, "whitened": False}) + values
 
     def _batch(self, trajectories: Sequence[Trajectory], values: Floats | None) -> TurnBatch:
-        batch = self._modifiers.rewards(TurnBatch.from_trajectories(self._modifiers.episodes(trajectories)))
+        batch = self._modifiers.rewards(TurnBatch.from_trajectories(self._modifiers.episodes(trajectories), trees=self.trees))
         if values is None:
             return batch
         wanted = token_counts(trajectories).sum() if self._level == "token" else batch.num_turns

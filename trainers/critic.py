@@ -20,8 +20,8 @@ from ..agents.images import ImageReader
 from ..agents.models import base_model
 from ..records import Trajectory
 from .assemble import Aggregate, Sample
-from .config import CriticConfig
-from .crediting import Estimated
+from .config_parts import CriticConfig
+from .crediting import Estimated, token_counts
 from .forward import hidden_states
 from .learner import Beside, Learner, split_samples
 from .optimizer import Optimizer
@@ -252,7 +252,7 @@ class StepValues:
         fresh = [t for t in trajectories if id(t) not in self._known]
         if fresh:
             level = self._critic.config.level
-            sizes = [len(t.turns) if level == "turn" else t.num_action_tokens for t in fresh]
+            sizes = [len(t.turns) if level == "turn" else int(token_counts([t]).sum()) for t in fresh]
             for t, own in zip(fresh, np.split(self._critic.values(fresh), np.cumsum(sizes)[:-1]), strict=True):
                 self._known[id(t)] = (t, own)
         return np.concatenate([self._known[id(t)][1] for t in trajectories]) if trajectories else np.zeros(0)

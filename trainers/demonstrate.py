@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ..agents.base import Agent
 from ..agents.render import Renderer
-from ..agents.scripted import ScriptedAgent
+from ..agents.scripted import RecordedAgent, ScriptedAgent
 from ..envs.registry import manifest
 from ..envs.tasks import TaskSet
 from ..records import Message, TokenTrace, Trajectory, Turn
@@ -36,6 +37,17 @@ def tokenize_demonstration(trajectory: Trajectory, renderer: Renderer) -> Trajec
     return replace(trajectory, turns=tuple(turns))
 
 
+def teacher_agent(config: TrainConfig) -> Agent:
+    """Who demonstrates: a script of the environment, or who does again what a file holds. Raises ``ValueError`` for an unknown script."""
+    c = config
+    if c.teacher.endswith(".jsonl"):
+        return RecordedAgent(read_trajectories(c.teacher), c.teacher)
+    scripts = manifest(c.env).scripts
+    if c.teacher not in scripts:
+        raise ValueError(f"{c.env} has no script {c.teacher!r}; teacher can be one of {', '.join(scripts)}, or a .jsonl file")
+    return ScriptedAgent(scripts[c.teacher], c.teacher, **c.teacher_args)
+
+
 def demonstrations(config: TrainConfig, make_env: Callable[[], Any], tasks: TaskSet, available: int) -> list[Trajectory]:
     """The teacher's episodes on the first ``warm_episodes`` of ``available`` train tasks, or the recorded ones, in a fixed order.
 
@@ -45,12 +57,9 @@ def demonstrations(config: TrainConfig, make_env: Callable[[], Any], tasks: Task
     c = config
     if c.teacher.endswith(".jsonl"):
         return read_trajectories(c.teacher)[: c.warm_episodes or None]
-    scripts = manifest(c.env).scripts
-    if c.teacher not in scripts:
-        raise ValueError(f"{c.env} has no script {c.teacher!r}; teacher can be one of {', '.join(scripts)}, or a .jsonl file")
+    teacher = teacher_agent(c)
     if c.warm_episodes > available:
         raise ValueError(f"warm_episodes is {c.warm_episodes}, but there are {available} train tasks; lower it or make more tasks")
     chosen = tasks.get_task_range(c.train_split, 0, c.warm_episodes or min(200, available))
-    teacher = ScriptedAgent(scripts[c.teacher], c.teacher, **c.teacher_args)
     groups = play_groups(make_env, teacher, chosen, 1, seed=derived_seed(c.seed, 1), concurrency=16)
     return [group[0] for group in groups]

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..agents.history import place_images
 from ..agents.images import ImageReader, Placed
 from ..agents.models import base_model
 from ..agents.render import Renderer
 from ..records import ImagePart, Trajectory
 from ..rewards.rubric import RewardValues
-from .assemble import Sample, place_images
+from .assemble import Sample
 from .forward import hidden_states
 from .head import token_logprobs
 from .pack import pack, use_packed_attention

@@ -33,7 +33,7 @@ from .collect import Collected, collect, play_groups
 from .config import TrainConfig
 from .crediting import Estimated
 from .critic import Critic, StepValues, update_both
-from .demonstrate import demonstrations
+from .demonstrate import demonstrations, teacher_agent
 from .distill import Routing
 from .evaluate import evaluate
 from .information_gain import InformationGain
@@ -45,7 +45,7 @@ from .report.write import write_report
 from .runs import RunFolder, derived_seed
 from .shaping import Shaping
 from .signal import gradient_signal
-from .step import measures, save_step
+from .step import measures, save_step, tree_measures
 from .warmstart import demonstration_samples, minibatches, warm_step
 from .weights import weighted
 
@@ -84,6 +84,7 @@ class Training:
         self._started = time.monotonic()
         self._instance = self._make()
         self.tasks: TaskSet = self._instance.unwrapped.tasks
+        self._tree = None if self.config.tree is None else self.config.tree.build(lambda: teacher_agent(self.config))
         self._check_settings()
         self._shaping = Shaping(self.config, self._instance.unwrapped)
         self._demonstrations: list[Trajectory] | None = None
@@ -110,6 +111,8 @@ class Training:
         count = self._train_count()
         if c.groups > count:
             raise ValueError(f"groups is {c.groups}, but only {count} train tasks may be drawn; lower groups or raise train_tasks")
+        if self._tree is not None:
+            self._tree.check(self._instance)
 
     def _train_count(self) -> int:
         count = self.tasks.num_tasks(self.config.train_split)
@@ -214,6 +217,7 @@ class Training:
                     concurrency=c.concurrency,
                     timeout=c.episode_timeout,
                     progress=advance,
+                    tree=self._tree,
                 )
 
         kl = KlReward(learner.reference_logprobs, c.kl) if c.kl_in == "reward" else None
@@ -226,6 +230,7 @@ class Training:
             rounds=c.replace_rounds,
             clock=clock,
             drop=credit.dropped,
+            gamma=c.estimator_args.get("gamma", 1.0),
         )
 
     def _information_gain(self, agent: PolicyAgent) -> InformationGain | None:
@@ -250,7 +255,7 @@ class Training:
         self.clock = Clock()
         agent = self.agent()
         values = None if self._critic is None else StepValues(self._critic)
-        credit = Estimated(c.estimator, c.estimator_args, c.modifiers, values=values)
+        credit = Estimated(c.estimator, c.estimator_args, c.modifiers, values=values, trees=c.tree is not None)
         got = self._collect(learner, stream, agent, credit, display)
         with self.clock("train"):
             got, routes = self._route(learner, agent, got)
@@ -271,6 +276,8 @@ class Training:
             save_step(self.run_folder.path / "trajectories", self.cursor.step, got, samples, c.estimator)
         self.clock.seconds["save"] = self._saving
         row = {"phase": "rl", "step": self.cursor.step, "rollouts": self.cursor.rollouts, **measures(got), "restarts": agent.restarts}
+        if c.tree is not None:
+            row |= tree_measures(got, c.tree.trunks)
         row |= {"overlong_masked": len(masked)} if c.overlong == "mask" else {}
         row |= {**self._shaping.counts, **credit.counts, **routes, **metrics, "seconds": dict(self.clock.seconds)}
         # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..records import Trajectory
 from ..trajectory_io import write_trajectories
 from .assemble import Sample
 from .collect import Collected
@@ -16,8 +17,8 @@ from .crediting import of_turns
 
 
 def measures(got: Collected) -> dict[str, Any]:
-    """Means over the valid episodes that were played, and counts of everything that was not as hoped."""
-    valid = [t for t in got.played if t.outcome.valid]
+    """Means over the valid episodes that the policy played from the start, and counts of everything that was not as hoped."""
+    valid = [t for t in got.played if t.outcome.valid and _whole(t)]
     turns = [turn for t in valid for turn in t.turns]
 
     def mean(values: Sequence[float]) -> float:
@@ -36,6 +37,28 @@ def measures(got: Collected) -> dict[str, Any]:
         "retried": sum(t.attempts > 1 for t in got.played),
         **{f"{name}_dropped": count for name, count in got.dropped.items()},
     }
+
+
+def tree_measures(got: Collected, trunks: int) -> dict[str, Any]:
+    """Of tree rollouts with so many ``trunks``: what was forked, what that saved, and what went wrong with it."""
+    forked = [t for t in got.played if t.parent is not None]
+    return {
+        "forks": len(forked),
+        "fork_faults": sum(not t.outcome.valid for t in forked),
+        "forks_from_the_start": sum(t.parent is None and t.rollout >= trunks for t in got.played),
+        "forks_without_turns": sum(not t.own_turns for t in forked),
+        "mean_fork": float(np.mean([t.fork for t in forked])) if forked else 0.0,
+        "shared_tokens": sum(len(turn.tokens.action_ids) for t in forked for turn in t.turns[: t.fork] if turn.tokens is not None),
+        "vine_rollouts": len(got.probes),
+        "vine_tokens": sum(t.num_action_tokens for t in got.probes),
+        "vine_faults": sum(not t.outcome.valid for t in got.probes),
+        "unvalued_turns": got.unvalued,
+    }
+
+
+def _whole(trajectory: Trajectory) -> bool:
+    """Whether the policy played all of it: no turn is a parent's, and it is no expert's, which holds no tokens."""
+    return trajectory.fork == 0 and (not trajectory.turns or any(turn.tokens is not None for turn in trajectory.turns))
 
 
 def save_step(folder: Path, step: int, got: Collected, samples: Sequence[Sample], estimator: str) -> None:

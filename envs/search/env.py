@@ -9,6 +9,7 @@ answer's ``em``, ``f1`` or ``contains`` score.
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
@@ -131,6 +132,16 @@ class Search(Env):
         """The share of gold passages seen so far."""
         return rewards.new_gold_passages(self._keys, (), self._gold)
 
+    def snapshot(self) -> bytes:
+        return pickle.dumps((self.task, self._seen, self._keys, self._found, self._said, self.turn_index, self.done))
+
+    def restore(self, snapshot: bytes) -> None:
+        """Unpickles: take only snapshots of your own. What is searched is not in it."""
+        self.task, seen, keys, found, said, self.turn_index, self.done = pickle.loads(snapshot)
+        assert self.task is not None
+        self.start(self.task)
+        self._seen, self._keys, self._found, self._said = seen, keys, found, said
+
     def _score(self, ranked: list[list[Hit]], parsed: Parsed) -> dict[str, float]:
         passages = {hit.passage.id: hit.passage for hits in ranked for hit in hits}
         texts = [p.text for p in passages.values()]
@@ -250,4 +261,5 @@ MANIFEST = Manifest(
     },
     anchors=True,
     potentials=True,
+    snapshots=True,
 )

@@ -171,8 +171,8 @@ def test_ctrl_c_hands_over_the_finished_episodes():
 
 
 def test_environments_that_wait_for_a_model_run_in_threads():
-    from turnwise.agents.rollout import _workers
+    from turnwise.agents.episode import pick_workers
     from turnwise.envs.service.retail import Retail
 
     played = {"kind": "played", "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"}}
-    assert [_workers(Retail(user=user), None) for user in ("scripted", "told", played)] == ["inline", "inline", "threads"]
+    assert [pick_workers(Retail(user=user), None) for user in ("scripted", "told", played)] == ["inline", "inline", "threads"]

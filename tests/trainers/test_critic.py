@@ -14,7 +14,7 @@ from turnwise.agents.scripted import ScriptedAgent
 from turnwise.agents.tiny import build_model, build_tokenizer
 from turnwise.agents.vision import image_reader
 from turnwise.trainers.assemble import assemble
-from turnwise.trainers.config import CriticConfig
+from turnwise.trainers.config_parts import CriticConfig
 from turnwise.trainers.crediting import Estimated
 from turnwise.trainers.critic import Critic, StepValues, explained_variance, update_both, value_loss
 from turnwise.trainers.demonstrate import tokenize_demonstration

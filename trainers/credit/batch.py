@@ -13,12 +13,14 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from ...records import TokenTrace, Trajectory
+from ...records import Trajectory
 from .segments import Array
 
 Numbers: TypeAlias = npt.NDArray[Any]
 OUTCOME = "outcome"
 """The component that is the outcome."""
+STATE_VALUE = "state_value"
+"""The measure of a turn that is the estimated value of the state it was taken in."""
 Rows: TypeAlias = "Sequence[Sequence[float | None]]"
 
 
@@ -158,20 +160,32 @@ class TurnBatch:
         )
 
     @classmethod
-    def from_trajectories(cls, trajectories: Sequence[Trajectory], groups: Sequence[Hashable] | None = None) -> TurnBatch:
-        """A batch of trajectories, in order; episodes of one task and environment seed are a group unless ``groups`` is given."""
+    def from_trajectories(
+        cls, trajectories: Sequence[Trajectory], groups: Sequence[Hashable] | None = None, *, trees: bool = False
+    ) -> TurnBatch:
+        """A batch of trajectories, in order; episodes of one task and environment seed are a group unless ``groups`` is given.
+
+        ``trees``: say of every episode that it was forked from none even if none was, as estimators of trees want to know.
+        ``values`` are the turns' measures of that name, if all have one. Raises ``ValueError`` for a parent that is not in the batch.
+        """
         sampled = [[len(turn.tokens.action_ids) if turn.tokens else 0 for turn in t.turns] for t in trajectories]
         anchors = [[turn.anchor for turn in t.turns] for t in trajectories]
         states = [[t.start_potential, *(turn.potential for turn in t.turns)] for t in trajectories]
-        counted = all(turn.tokens is not None for t in trajectories for turn in t.turns)
+        counted = all(turn.tokens is not None or not turn.trained for t in trajectories for turn in t.turns)
+        labels = [(t.task.hash, t.env_seed) for t in trajectories] if groups is None else groups
+        forked = trees or any(t.parent is not None for t in trajectories)
+        valued = any(t.turns for t in trajectories) and all(STATE_VALUE in turn.measures for t in trajectories for turn in t.turns)
         return cls.from_lists(
             turn_rewards=[[turn.reward for turn in t.turns] for t in trajectories],
             outcomes=[t.outcome.score for t in trajectories],
-            groups=[(t.task.hash, t.env_seed) for t in trajectories] if groups is None else groups,
+            groups=labels,
             anchors=anchors if any(label is not None for row in anchors for label in row) else None,
             valid=[t.outcome.valid for t in trajectories],
+            values=[[turn.measures[STATE_VALUE] for turn in t.turns] for t in trajectories] if valued else None,
             token_counts=sampled if counted else None,
-            entropies=[[_surprise(turn.tokens) for turn in t.turns] for t in trajectories] if counted else None,
+            entropies=[[turn.tokens.surprise if turn.tokens else 0.0 for turn in t.turns] for t in trajectories] if counted else None,
+            parents=_parents(trajectories, labels) if forked else None,
+            forks=[t.fork for t in trajectories] if forked else None,
             components=_components(trajectories),
             success=[t.outcome.success for t in trajectories],
             potentials=states if any(phi is not None for row in states for phi in row) else None,
@@ -197,11 +211,6 @@ def _one_each(count: int, columns: Mapping[str, Sequence[Any] | None]) -> None:
 
 def _column(values: Sequence[Any] | None, kind: Any) -> Numbers | None:
     return None if values is None else np.asarray(values, kind)
-
-
-def _surprise(trace: TokenTrace | None) -> float:
-    """Mean of -log pi over the sampled tokens, whose expectation is the mean entropy; 0 without tokens."""
-    return -sum(trace.logprobs) / len(trace.logprobs) if trace is not None and trace.logprobs else 0.0
 
 
 def _potentials(rows: Sequence[Sequence[float | None]], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -246,6 +255,18 @@ def _check_token_values(values: Sequence[Sequence[float]] | None, counts: Sequen
     for number, (own, row) in enumerate(zip(values, counts, strict=True)):
         if len(own) != sum(row):
             raise ValueError(f"episode {number}: token_values has {len(own)} entries for {sum(row)} action tokens; give one per token")
+
+
+def _parents(trajectories: Sequence[Trajectory], groups: Sequence[Hashable]) -> list[int]:
+    """The place of every episode's parent, which its rollout index names within the group; -1 without one."""
+    places = {(group, t.rollout): place for place, (group, t) in enumerate(zip(groups, trajectories, strict=True))}
+    out: list[int] = []
+    for group, t in zip(groups, trajectories, strict=True):
+        place = -1 if t.parent is None else places.get((group, t.parent))
+        if place is None:
+            raise ValueError(f"task {t.task.id!r}: the parent of rollout {t.rollout}, {t.parent}, is not in the batch; give whole groups")
+        out.append(place)
+    return out
 
 
 def _components(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:

@@ -58,6 +58,18 @@ def roots(batch: TurnBatch, estimator: str) -> Array:
     return root
 
 
+def mean_of_nodes(batch: TurnBatch, advantages: Array) -> Array:
+    """[T] ``advantages`` [T] with those of turns that several episodes share replaced by their mean over the valid ones of these.
+
+    A shared turn is trained once, for all the episodes that go through it. Estimators of nodes give them the same anyway.
+    """
+    tree = tree_of(batch, "the mean of nodes")
+    inside = as_float(batch.valid[batch.episode], advantages)
+    count = segment_sum(inside, tree.node, tree.size)
+    mean = segment_sum(advantages * inside, tree.node, tree.size) / where(count > 0, count, 1.0)
+    return where(batch.valid[batch.episode], mean[tree.node], 0.0)
+
+
 def node_values(batch: TurnBatch, tree: Tree, leaf: Array, share: Array) -> tuple[Array, Array]:
     """[T + G] value of every node: of a leaf what ``leaf`` [E] says, of others the mean of their children weighed by ``share`` [T]; and
     whether it has one.

@@ -196,7 +196,7 @@ function message(m, name, pointer = []) {
 function turnNode(turn, number, source) {
   const t = turn.tokens, exact = $("exact").checked && t !== null, remarks = [];
   if (!turn.valid) remarks.push("action could not be used");
-  if (turn.stand_in) remarks.push("stands in for an observation, so it is never trained");
+  if (turn.stand_in) remarks.push("stands in for an observation, or is the turn of the episode this one was forked from, so it is not trained here");
   if (t && t.restart) remarks.push("context rebuilt: a new sample starts here");
   if (t && t.finish !== "stop") remarks.push(t.finish === "length" ? "cut off at the length limit" : "context overflow");
   const body = t ? actionTokens(turn, source, exact) : [turn.action], calls = turn.calls.map(c => el("div", {class: "mono"}, c));
