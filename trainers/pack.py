@@ -87,7 +87,6 @@ def pack(samples: Sequence[Sample], token_budget: int, *, share: bool = True, de
             yield _build(batch, order[begun:number], device)
             batch, used, shared, begun = [], 0, 0, number
         batch.append((sample, shared))
-        order.append(number)
         used += len(sample.ids) - shared
     if batch:
         yield _build(batch, order[begun:], device)
