@@ -1,8 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 from turnwise.envs.guess_number import GuessNumber
-from turnwise.envs.key_door import ACTIONS, Grid, KeyDoor
+from turnwise.envs.key_door import ACTIONS, Grid, KeyDoor, Stray
 from turnwise.envs.registry import make
 from turnwise.records import StopReason, Task
 
@@ -101,3 +102,60 @@ def test_every_grid_can_be_solved_and_no_split_shares_one():
     for task in tasks.get_task_range("train", 0, 60):
         grid = Grid(list(task.data["rows"]))
         assert grid.to_goal[grid.start, False, False] < 40
+
+
+def test_the_compass_says_how_far_things_are():
+    env = KeyDoor(view="compass")
+    rows = ["#######", "#..#..#", "#..#..#", "#.k#T.#", "#..#..#", "#@.D..#", "#######"]
+    seen, _ = env.reset(options={"task": Task(id="c", env_id="turnwise/KeyDoor-v0", split="train", data={"rows": rows})})
+    assert seen[-1].text == "You are in a room.\nkey 2 north 1 east, door 2 east, treasure 2 north 3 east"
+    texts = [env.step(word)[0][0].text for word in ("north", "north", "east", "take", "south", "south", "open", "east")]
+    assert texts[2] == "You go east.\nkey here, door 2 south 1 east, treasure 2 east"
+    assert texts[3] == "You take the key. You hold the key.\ndoor 2 south 1 east, treasure 2 east"
+    assert texts[6:] == [
+        "You open the door. You hold the key.\nopen door 1 east, treasure 2 north 2 east",
+        "You go east. You hold the key.\nopen door here, treasure 2 north 1 east",
+    ]
+
+
+def test_more_train_grids_leave_the_others_as_they_are():
+    few, many = KeyDoor().tasks, KeyDoor(train=1500).tasks
+    assert many.num_tasks("train") == 1500
+    for split, count in (("train", 1000), ("validation", 100), ("test", 100)):
+        assert [t.hash for t in few.get_task_range(split, 0, count)] == [t.hash for t in many.get_task_range(split, 0, count)]
+    hashes = {t.hash for split in ("train", "validation", "test") for t in many.list_tasks(split)}
+    assert len(hashes) == 1700
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"size": 4}, "size is 4; allowed: 5 to 20"),
+        # 5 doors, 10 cells on either side of the one wall there can be: 5 * 10 * 9 * 10 grids
+        ({"train": 2051}, "train is 2051; allowed: 1 to 2050, half of the grids of size 5"),
+        ({"view": "radar"}, "view is 'radar'; allowed: map, compass"),
+    ],
+)
+def test_grids_that_cannot_be_are_refused(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        KeyDoor(**arguments)
+
+
+def test_a_noisy_teacher_strays_as_often_as_it_is_told():
+    task = KeyDoor().tasks.get_task("train", 0)
+
+    def walk(error_rate):
+        teacher, env = Stray(error_rate), KeyDoor()
+        teacher.reset(task, np.random.default_rng(0))
+        observation, _ = env.reset(options={"task": task})
+        turns = 0
+        while not env.done:
+            observation = env.step(teacher.act(observation))[0]
+            turns += 1
+        return turns
+
+    grid = Grid(list(task.data["rows"]))
+    assert walk(0.0) == grid.to_goal[grid.start, False, False]
+    assert walk(0.0) < walk(0.5) <= 50
+    with pytest.raises(ValueError, match="error_rate is 2; allowed: 0 to 1"):
+        Stray(2)
