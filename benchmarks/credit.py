@@ -2,8 +2,8 @@
 
     python benchmarks/credit.py [--turns 1000000] [--device cpu]
 
-Groups of 8 episodes of 1 to 19 turns, one state in three seen again, half of the episodes forked from another of their group. Turns have ten
-tokens on average, which the estimators of tokens go over. numpy, or torch on ``--device``. Prints the best of three calls, and what
+Groups of 8 episodes of 1 to 19 turns, one state in three seen again, half of the episodes forked from another of their group. Turns have
+ten tokens on average, which the estimators of tokens go over. numpy, or torch on ``--device``. Prints the best of three calls, and what
 building the batch took.
 """
 
