@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,7 @@ from .crediting import Estimated
 if TYPE_CHECKING:
     from .loss import LossOptions
 
+M = TypeVar("M", bound=BaseModel)
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -286,27 +287,34 @@ def quickened(config: TrainConfig, given: Collection[str]) -> TrainConfig:
     return config.model_copy(update={key: min(most, getattr(config, key)) for key, most in QUICK.items() if key not in fixed})
 
 
-def load_config(path: str | Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:
-    """Read a YAML recipe and lay ``overrides`` over it. Raises ``ValueError`` that names the key, what is allowed and the file."""
-    values: Any = {}
-    if path is not None:
-        text = Path(path).read_text(encoding="utf-8")
-        values = yaml.safe_load(text) or {}
-        if not isinstance(values, dict):
-            raise ValueError(f"{path}: a recipe is a mapping of keys to values, this is a {type(values).__name__}")
-    values = {**values, **(overrides or {})}
-    allowed = list(TrainConfig.model_fields)
-    if "environments" in values and "methods" in values:
-        raise ValueError(f"{path}: this is a lab and not a recipe; play it with: turnwise lab {path}")
+def read_mapping(path: str | Path, what: str) -> dict[str, Any]:
+    """The YAML mapping in a file; an empty file is an empty one. Raises ``ValueError`` that names the file for anything else."""
+    values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: a {what} is a mapping of keys to values, this is a {type(values).__name__}")
+    return cast("dict[str, Any]", values)
+
+
+def validated(model: type[M], values: dict[str, Any], where: str) -> M:
+    """``values`` as a ``model``. Raises ``ValueError`` that says ``where``, which key, what was seen and what is allowed."""
+    allowed = list(model.model_fields)
     for key in values:
-        if key not in TrainConfig.model_fields:
+        if key not in allowed:
             close = difflib.get_close_matches(str(key), allowed, 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{path or 'options'}: unknown key {key!r}.{hint} Allowed: {', '.join(allowed)}")
+            raise ValueError(f"{where}: unknown key {key!r}.{hint} Allowed: {', '.join(allowed)}")
     try:
-        config = TrainConfig.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (seen: {e.get('input')!r})" for e in error.errors()]
-        raise ValueError(f"{path or 'options'}: " + "; ".join(lines)) from None
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']} (seen: {e.get('input')!r:.300})" for e in error.errors()]
+        raise ValueError(f"{where}: " + "; ".join(lines)) from None
+
+
+def load_config(path: str | Path | None, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML recipe and lay ``overrides`` over it. Raises ``ValueError`` that names the key, what is allowed and the file."""
+    values = {**({} if path is None else read_mapping(path, "recipe")), **(overrides or {})}
+    if "environments" in values and "methods" in values:
+        raise ValueError(f"{path}: this is a lab and not a recipe; play it with: turnwise lab {path}")
+    config = validated(TrainConfig, values, str(path or "options"))
     config.check_estimator()
     return config

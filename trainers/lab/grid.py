@@ -13,7 +13,6 @@ What a cell trains with: its recipe, then ``settings``, then the environment's, 
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Mapping
@@ -21,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..config import TrainConfig, find_recipe, load_config
+from ..config import TrainConfig, find_recipe, load_config, read_mapping, validated
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 WARM_SEED = 0
@@ -114,19 +112,7 @@ class Cell:
 def read_lab(path: str | Path) -> Lab:
     """The lab in a YAML file, or one that ships, by name. Raises ``ValueError`` that names the key, and checks every cell's settings."""
     file = find_recipe(str(path))
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if not isinstance(values, dict):
-        raise ValueError(f"{file}: a lab is a mapping of keys to values, this is a {type(values).__name__}")
-    for key in values:
-        if key not in Lab.model_fields:
-            close = difflib.get_close_matches(str(key), list(Lab.model_fields), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{file}: unknown key {key!r}.{hint} Allowed in a lab: {', '.join(Lab.model_fields)}")
-    try:
-        lab = Lab.model_validate(values)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'lab'}: {e['msg']} (seen: {e.get('input')!r:.200})" for e in error.errors()]
-        raise ValueError(f"{file}: " + "; ".join(lines)) from None
+    lab = validated(Lab, read_mapping(file, "lab"), str(file))
     for cell in [*trials(lab), *cells(lab)]:
         cell_config(lab, cell)
     return lab
