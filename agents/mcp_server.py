@@ -21,7 +21,7 @@ from ..envs.tools.env import ToolEnv
 from ..envs.tools.tool import ToolSpec
 from ..records import ImagePart, Message, Observation, Outcome, StopReason, Task, ToolCall, Trajectory, Turn
 from ..trajectory_io import write_trajectories
-from .rollout import episode_seeds
+from .episode import episode_seeds
 
 SAY = ToolSpec(
     name="send_message",

@@ -5,13 +5,21 @@ from __future__ import annotations
 KEEPER = ["/bin/sh", "-c", "until cat >/dev/null; do :; done"]
 """Process 1: ends with its input, which is the life of the caller; collects orphans; starts again what code kills."""
 SWEEP = """
-for file in /proc/[0-9]*/stat; do
-  { read -r line <"$file"; } 2>/dev/null || continue
-  pid=${line%% *}
-  set -- ${line##*) }
-  [ "$4" != "$leader" ] || [ "$pid" = "$$" ] || kill -9 "$pid" 2>/dev/null
+passes=50
+while [ "$passes" -gt 0 ]; do
+  passes=$((passes - 1)) found=
+  for file in /proc/[0-9]*/stat; do
+    { read -r line <"$file"; } 2>/dev/null || continue
+    pid=${line%% *}
+    set -- ${line##*) }
+    if [ "$4" = "$leader" ] && [ "$pid" != "$$" ] && [ "$1" != Z ]; then
+      kill -9 "$pid" 2>/dev/null && found=1
+    fi
+  done
+  [ -n "$found" ] || break
 done
 """
+"""Kills the session of ``leader`` but for the shell that runs this, until a pass over all processes finds none: one may be forked during it."""
 RUN = f"""
 read -r go
 echo "$$" >&2

@@ -210,7 +210,7 @@ def test_what_is_unusual_about_a_turn_is_said(visit, tmp_path):
     write_trajectories(tmp_path / "trajectories.jsonl", [replace(trajectory(0), turns=turns), replace(trajectory(1), **void)])
     page = visit(tmp_path)
     heads = page.locator("#episode h4").all_inner_texts()
-    assert heads[0].endswith("stands in for an observation, so it is never trained")
+    assert heads[0].endswith("so it is not trained here")
     assert heads[1].endswith("action could not be used; context rebuilt: a new sample starts here; cut off at the length limit")
     facts = page.locator("#turn-1 .facts").inner_text()
     assert "environment 0.25 s" in facts

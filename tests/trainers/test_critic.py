@@ -80,7 +80,7 @@ def test_turn_values_become_the_true_ones(doors, options, lam):
     samples = assemble(episodes, np.zeros(8))
     assert critic.values(episodes).tolist() == [0.0] * 8
     for _ in range(150):
-        credit = Estimated("turn_ppo", {"gamma": 1.0, "lam": lam}, StepValues(critic))
+        credit = Estimated("turn_ppo", {"gamma": 1.0, "lam": lam}, values=StepValues(critic))
         row = update_both(learner, critic, samples, episodes, credit, step=0)
     assert critic.values(episodes) == pytest.approx([0.825, 1.0, 0.825, 0.25] * 2, abs=0.02)
     assert row["value_loss"] == pytest.approx(0.5 * 0.375**2 / 2, abs=2e-3) if lam == 1.0 else row["value_loss"] < 0.1
@@ -92,7 +92,7 @@ def test_token_values_become_the_true_ones(doors):
     size, episodes = doors
     critic = critic_of(build_model(size, seed=3, hidden=32, layers=2, heads=4), trunk="separate", level="token", lr=3e-3)
     for _ in range(120):
-        credit = Estimated("token_gae", {}, StepValues(critic))
+        credit = Estimated("token_gae", {}, values=StepValues(critic))
         values, targets = credit.targets(episodes)
         row = critic.update(critic.lesson(episodes, values, targets))
     sizes = [t.num_action_tokens for t in episodes]
@@ -109,7 +109,7 @@ def test_targets_are_the_returns_of_the_estimators_own_rewards(doors):
     episodes = episodes[:1]  # 0.2, then 1
 
     def targets(name, values, **parameters):
-        given, found = Estimated(name, parameters, lambda _: np.asarray(values)).targets(episodes)
+        given, found = Estimated(name, parameters, values=lambda _: np.asarray(values)).targets(episodes)
         assert given.tolist() == values
         return found.tolist()
 
@@ -123,7 +123,7 @@ def test_targets_are_the_returns_of_the_estimators_own_rewards(doors):
     with pytest.raises(ValueError, match=r"'turn_ppo' was given no values.*pass values="):
         Estimated("turn_ppo", {}).targets(episodes)
     with pytest.raises(ValueError, match=r"\(3,\) values for 2 turns; give one per turn"):
-        Estimated("turn_ppo", {}, lambda _: np.zeros(3))(episodes)
+        Estimated("turn_ppo", {}, values=lambda _: np.zeros(3))(episodes)
 
 
 def test_the_loss_is_the_larger_of_the_plain_and_the_clipped_one():
@@ -290,7 +290,7 @@ def test_turns_that_are_voided_empty_or_not_trained(sharp):
         critic,
         assemble([void, silent, watched], np.ones(10)),
         [void, silent, watched],
-        Estimated("turn_ppo", {}, StepValues(critic)),
+        Estimated("turn_ppo", {}, values=StepValues(critic)),
         step=0,
     )
     assert (row["values"], row["turns_without_tokens"]) == (5.0, 2.0)
@@ -321,7 +321,7 @@ def test_every_minibatch_weighs_as_much_as_the_step(model, trunk):
 def test_nothing_to_learn_takes_no_step(model):
     critic = critic_of(model)
     void = [trajectory(TURNS, valid=False)]
-    row = update_both(Learner(model, lr=1e-3), critic, [], void, Estimated("turn_ppo", {}, StepValues(critic)), step=0)
+    row = update_both(Learner(model, lr=1e-3), critic, [], void, Estimated("turn_ppo", {}, values=StepValues(critic)), step=0)
     assert row == {"values": 0.0, "turns_without_tokens": 0.0, "critic_steps": 0.0, "skipped_samples": 0.0, "optimizer_steps": 0.0}
     assert critic.values([]).tolist() == StepValues(critic)([]).tolist() == []
 

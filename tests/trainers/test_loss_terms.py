@@ -97,9 +97,9 @@ def test_minibatches_of_a_constant_aggregate_keep_the_length_of_episodes(model):
     seen = []
     inner = learner._step
 
-    def step(part, terms):
+    def step(part, terms, beside):
         seen.append({len(s.weight[s.action]): float(s.weight.max()) for s in part})
-        return inner(part, terms)
+        return inner(part, terms, beside)
 
     learner._step = step
     learner.update(samples)

@@ -167,7 +167,7 @@ def test_one_step_has_the_gradient_of_the_definition_however_it_is_packed(model,
     expected = {n: p.grad.clone() for n, p in model.named_parameters()}
     model.zero_grad()
     learner, seen = Learner(model, lr=0.0, reference=reference, token_budget=budget), {}
-    learner._apply = lambda rate: float(seen.update({n: p.grad.clone() for n, p in model.named_parameters()}) is None)
+    learner._optimizer.apply = lambda rate, where: float(seen.update({n: p.grad.clone() for n, p in model.named_parameters()}) is None)
     row = learner.prefer(pairs, options)
     assert row["loss"] == pytest.approx(float(loss.detach()), abs=1e-4)
     assert (row["outcome_pairs"], row["step_pairs"]) == (1, 1)
