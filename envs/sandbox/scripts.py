@@ -19,7 +19,7 @@ while [ "$passes" -gt 0 ]; do
   [ -n "$found" ] || break
 done
 """
-"""Kills the session of ``leader`` but for the shell that runs this, until a pass over all processes finds none: one may be forked during it."""
+"""Kills the session of ``leader`` but for the shell that runs this, until a pass finds nothing of it: some may be forked during one."""
 RUN = f"""
 read -r go
 echo "$$" >&2
