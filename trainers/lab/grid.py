@@ -25,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..config import TrainConfig, find_recipe, load_config, read_mapping, validated
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+SHARED = ("env", "env_args", "policy", "tiny", "teacher", "teacher_args", "seed", "eval_split", "eval_tasks", "eval_seed", "steps")
+"""What methods cannot differ in, beside ``warm_...``: they are compared on one task, from one policy, over the same steps."""
 WARM_SEED = 0
 """Seed of the one warm start that all seeds share, if they do."""
 
@@ -78,6 +80,10 @@ class Lab(BaseModel):
             bad = [name for name in names if not NAME.fullmatch(name)]
             if bad:
                 raise ValueError(f"{what} {bad[0]!r}: a name may hold letters, digits, _ . + - and begins with one of the first two")
+        for method, given in self.methods.items():
+            wrong = [key for key in given if key in SHARED or key.startswith("warm_")]
+            if wrong:
+                raise ValueError(f"method {method!r} sets {', '.join(wrong)}, which all methods share; set it in settings or environments")
         if self.baseline and self.baseline not in self.methods:
             raise ValueError(f"baseline is {self.baseline!r}; methods: {', '.join(self.methods)}")
         if self.tuning is not None and self.tuning.seed in self.seeds:
