@@ -4,7 +4,8 @@
     tab = browser.tab(size=(160, 210))    a page; one episode at a time in it
     tab.load(document); view = tab.look(); tab.perform(action)
 
-A page is renewed after ``renew`` episodes and after every fault; the browser itself after ``restart`` episodes or when it holds more than
+A tab that is closed leaves its page for the next one, as a page of one's own costs the browser more than a dozen episodes in it. A page is
+renewed after ``renew`` episodes and after every fault; the browser itself after ``restart`` episodes or when it holds more than
 ``most_memory``: new pages then go to a new one, and the old one ends with its last page. A fault costs the episode in that page only;
 when the whole browser dies, the episodes in it.
 """
@@ -38,9 +39,10 @@ _GRACE = 5.0
 
 @dataclass(slots=True)
 class Counters:
-    """What the pool did. ``faults``: pages that failed; ``restarts``: browsers started after the first."""
+    """What the pool did. ``opened``: pages made; ``faults``: pages that failed; ``restarts``: browsers started after the first."""
 
     loads: int = 0
+    opened: int = 0
     renewed: int = 0
     faults: int = 0
     restarts: int = 0
@@ -77,7 +79,7 @@ class BrowserOptions:
     """``window``: a visible one. ``network``: pages may reach the network. ``timeout``: seconds for one command.
 
     ``fast_frames``: frames are drawn as fast as they are asked for. A screenshot then takes 5 ms, where it otherwise waits for the clock of
-    60 Hz; everything else takes a few milliseconds more.
+    60 Hz; everything else takes a few milliseconds more. ``keep``: pages that wait for the next tab, at most; each holds some 25 MB.
     """
 
     executable: str = ""
@@ -86,6 +88,7 @@ class BrowserOptions:
     fast_frames: bool = False
     timeout: float = 10.0
     renew: int = 500
+    keep: int = 32
     restart: int = 20_000
     most_memory: int = 3 << 30
     arguments: tuple[str, ...] = ()
@@ -104,6 +107,7 @@ class Browser:
         self._lock = asyncio.Lock()
         self._chromium: Chromium | None = None
         self._all: list[Chromium] = []
+        self._free: list[Page] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="turnwise-browser", daemon=True)
         self._thread.start()
         self.closed = False
@@ -123,6 +127,12 @@ class Browser:
 
     async def open_page(self, size: tuple[int, int], scale: float) -> Page:
         chromium = await self._running()
+        while self._free:
+            page = self._free.pop()
+            if page.chromium is chromium and not page.fault:
+                return page
+            await self._drop(page)
+        self.counters.opened += 1
         return await Page.open(chromium, size=size, scale=scale, timeout=self.options.timeout, network=self.options.network)
 
     async def _running(self) -> Chromium:
@@ -136,6 +146,9 @@ class Browser:
             arguments = (*o.arguments, *((FAST_FRAMES,) if o.fast_frames else ()))
             self._chromium = await Chromium.start(self._executable, window=o.window, network=o.network, arguments=arguments)
             self._all = [c for c in self._all if c.alive] + [self._chromium]
+            free, self._free = self._free, []
+            for page in free:
+                await page.close()
             if current is not None and current.alive and current.pages <= 0:
                 current.close()
             return self._chromium
@@ -144,6 +157,14 @@ class Browser:
         return chromium.loads >= self.options.restart or (chromium.memory() or 0) > self.options.most_memory
 
     async def give_back(self, page: Page) -> None:
+        """Keep ``page`` for the next tab where it is fit for that, else close it."""
+        fit = not page.fault and page.loads < self.options.renew and page.chromium is self._chromium and page.chromium.alive
+        if fit and len(self._free) < self.options.keep and await page.clear():
+            self._free.append(page)
+        else:
+            await self._drop(page)
+
+    async def _drop(self, page: Page) -> None:
         """Close ``page``; the last one of a browser that was replaced ends it."""
         await page.close()
         chromium = page.chromium

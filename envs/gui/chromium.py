@@ -107,17 +107,19 @@ class Chromium:
         self.connection.close()
 
     def memory(self) -> int | None:
-        """Resident bytes of all of its processes, pages shared between them counted once for each; None where /proc is not there."""
+        """Resident bytes of all of its processes, of what they share the largest part only; None where /proc is not there."""
         members = _session_members(self.pid)
         if members is None:
             return None
-        total = 0
+        own, shared = 0, [0]
         for pid in members:
             try:
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            except (OSError, IndexError, ValueError):
+                _, resident, mapped = Path(f"/proc/{pid}/statm").read_text().split()[:3]
+            except (OSError, ValueError):
                 continue  # it ended meanwhile
-        return total * os.sysconf("SC_PAGE_SIZE")
+            own += int(resident) - int(mapped)
+            shared.append(int(mapped))
+        return (own + max(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def sweep() -> None:

@@ -30,6 +30,8 @@ _EMPTY = f"{HOST}/document"
 _WORLD = "turnwise"
 _SOON_MS = 500
 """A timer that is due within this many milliseconds is waited for."""
+_CLEAR_SECONDS = 1.0
+"""A page that needs longer than this to let its last episode go is not kept."""
 _IDLE_SECONDS = 0.03
 """A page that is left alone for so long makes the frame of its next episode: its agent is likely to think."""
 
@@ -128,6 +130,17 @@ class Page:
             self.size, self.scale = size, scale
             self.send("Runtime.evaluate", {"expression": "episodes.drop()"})
             await self.bounded(self.send("Emulation.setDeviceMetricsOverride", self._metrics()))
+
+    async def clear(self) -> bool:
+        """Take the last episode off the page; whether that worked, so that the page is fit for another."""
+        self.wake()
+        self._site, self._origin, self.frame, self._unprepared = {}, "", "", False
+        try:
+            await self._release()
+            await self._host("episodes.clear()", _CLEAR_SECONDS)
+        except (PageFault, CdpError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Give everything back to the browser. Never raises: a page that is gone is closed."""

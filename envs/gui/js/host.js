@@ -52,12 +52,16 @@
     if (written === null) await write(frame, text);
     frame.focus();
   };
-  const open = async (address) => {
+  // Nothing is left of any episode, shown or prepared.
+  const empty = () => {
     clear(null);
     spare = null;
+  };
+  const open = async (address) => {
+    empty();
     const frame = make(SHOWN, address, " allow-same-origin");
     await loaded(frame);
     frame.focus();
   };
-  globalThis.episodes = { prepare, drop, show, open };
+  globalThis.episodes = { prepare, drop, show, open, clear: empty };
 })();

@@ -207,6 +207,58 @@ def test_pages_and_browser_are_renewed_and_nothing_stays() -> None:
     assert not Path(f"/proc/{pids[-1]}").exists()
 
 
+def test_a_closed_tab_leaves_its_page_and_nothing_else_for_the_next() -> None:
+    browser = Browser(BrowserOptions(keep=1))
+    try:
+        first = set[str]()
+        for size in ((50, 50), (60, 40), (50, 50)):
+            tab = browser.tab(size=size)
+            tab.load(page_of(LEAKS))
+            first.add(said(tab))
+            assert tab.evaluate("[innerWidth, innerHeight]") == list(size)
+            tab.close()
+        assert browser.counters.opened == 1
+        assert len(first) == 1
+        tabs = [browser.tab(size=(50, 50)) for _ in range(3)]
+        for tab in tabs:
+            tab.load(page_of("<p>x"))
+        processes = tabs[0].page.chromium
+        for tab in tabs:
+            tab.close()
+        assert browser.counters.opened == 3
+        assert processes.pages == 1
+    finally:
+        browser.close()
+
+
+def test_what_a_page_did_on_a_timer_ends_with_its_tab() -> None:
+    browser = Browser(BrowserOptions())
+    try:
+        tab = browser.tab(size=(50, 50))
+        tab.load(page_of("<script>setInterval(() => fetch('http://e.example/'), 5);</script>"))
+        page = tab.page
+        tab.close()
+        page.notes.take()
+        time.sleep(0.1)
+        assert page.notes.take() == ()
+    finally:
+        browser.close()
+
+
+def test_a_page_in_an_endless_script_is_not_kept() -> None:
+    browser = Browser(BrowserOptions(timeout=3.0))
+    try:
+        tab = browser.tab(size=(50, 50))
+        tab.load(page_of("<p>x"))
+        tab.evaluate("setTimeout(() => { while (true); }, 1), 0")
+        time.sleep(0.05)
+        tab.close()
+        assert browser.tab(size=(50, 50)).load(page_of("<p>x", "6")) == 6
+        assert browser.counters.opened == 2
+    finally:
+        browser.close()
+
+
 def test_many_threads_share_one_browser(browser: Browser) -> None:
     found = dict[int, list[int]]()
 
