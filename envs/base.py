@@ -107,6 +107,9 @@ class Env(gymnasium.Env[Observation, ActionLike]):
     waits: bool = False
     """Whether steps wait for something outside, such as a model: rollouts then run them in threads."""
 
+    breakdown: tuple[str, ...] = ()
+    """Keys of tasks' data that evaluations are broken down by, "a/b" for the pairs of two; a task without them is left out."""
+
     def __init__(self, tasks: TaskSet, *, max_turns: int = 10) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns is {max_turns}; it must be at least 1")

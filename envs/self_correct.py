@@ -46,6 +46,8 @@ class SelfCorrect(Env):
     ``hint``, ``weights``. Version 0. Raises ``ValueError`` for arguments that do not fit.
     """
 
+    breakdown = ("kind",)
+
     def __init__(
         self,
         level: int = 2,

@@ -235,6 +235,7 @@ def eval_command(
 
     from ..envs.registry import make
     from .evaluate import evaluate
+    from .tables import result_tables
 
     if policy is not None and model is not None:
         raise ValueError("give --policy or --model, not both")
@@ -256,14 +257,8 @@ def eval_command(
     results = evaluate(
         partial(make, env_id, **arguments), player, split, n_tasks=n_tasks, k=k, seed=seed, out=out, allow_train=allow_train, **limits
     )
-    table = Table("measure", "value", title=f"{player.name} on {env_id} ({split})")
-    for name in ("score", "success"):
-        table.add_row(name, _interval(results[name]))
-    for name in ("pass_at_k", "pass_hat_k"):
-        table.add_row(name, ", ".join(f"{i}: {v:.3f}" for i, v in results[name].items()))
-    for name in ("tasks", "episodes", "faults", "mean_turns", "mean_tokens", "invalid_action_rate", "stop_reasons"):
-        table.add_row(name, str(results[name]))
-    Console().print(table)
+    for table in result_tables(results):
+        Console().print(table)
 
 
 @app.command("compare")
@@ -272,13 +267,14 @@ def compare_command(
 ) -> None:
     """Compare two evaluations task by task (B minus A)."""
     from .evaluate import compare
+    from .tables import interval
 
     result = compare(a, b)
     table = Table("measure", "A", "B", "B - A (95%)", "wins A/B/ties", "sign test p", title=f"{result['a']} against {result['b']}")
     for name in ("score", "success"):
         r = result[name]
         wins = f"{r['wins_a']}/{r['wins_b']}/{r['ties']}"
-        table.add_row(name, f"{r['a']:.3f}", f"{r['b']:.3f}", _interval(r["difference"]), wins, f"{r['p_value']:.4f}")
+        table.add_row(name, f"{r['a']:.3f}", f"{r['b']:.3f}", interval(r["difference"]), wins, f"{r['p_value']:.4f}")
     Console().print(table)
     Console().print(f"{result['tasks']} shared tasks; only in A: {result['only_a']}, only in B: {result['only_b']}", highlight=False)
 
@@ -411,7 +407,3 @@ def _script_agent(env_id: str, name: str) -> Agent:
     if name not in scripts:
         raise ValueError(f"{env_id} has no script {name!r}; it has: {', '.join(scripts) or 'none'} (or give --model)")
     return ScriptedAgent(scripts[name], name)
-
-
-def _interval(value: dict[str, float] | None) -> str:
-    return "no verdict" if value is None else f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"

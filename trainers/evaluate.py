@@ -52,7 +52,7 @@ async def evaluate_async(
     """
     if k < 1:
         raise ValueError(f"k is {k}; play every task at least once")
-    tasks = _tasks(env, split, n_tasks, allow_train)
+    tasks, breakdown = _tasks(env, split, n_tasks, allow_train)
     config = {"schema": SCHEMA, "env": tasks[0].env_id, "split": split, "agent": agent.name, "seed": seed}
     wanted = {(task.hash, member): task for task in tasks for member in range(k)}
     if len(wanted) < len(tasks) * k:
@@ -74,14 +74,17 @@ async def evaluate_async(
 
     jobs = [(task, member) for (digest, member), task in wanted.items() if (digest, member) not in played]
     await play_jobs(env, agent, jobs, seed=seed, progress=keep, **rollout_options)
-    results = {**config, "k": k, **summarize([played[key] for key in wanted])}
+    results = {**config, "k": k, **summarize([played[key] for key in wanted], breakdown)}
     if log is not None:
         _write_json(log.parent / "results.json", results)
     return results
 
 
-def summarize(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
-    """The numbers of a set of episodes: scores over valid ones, faults and stop reasons over all."""
+def summarize(trajectories: Sequence[Trajectory], breakdown: Sequence[str] = ()) -> dict[str, Any]:
+    """The numbers of a set of episodes: scores over valid ones, faults and stop reasons over all.
+
+    ``breakdown``: keys of tasks' data, see ``Env.breakdown``.
+    """
     groups: dict[str, list[Trajectory]] = {}
     for trajectory in trajectories:
         groups.setdefault(trajectory.task.hash, []).append(trajectory)
@@ -110,6 +113,7 @@ def summarize(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
         "mean_turn_reward_sum": _mean([t.turn_reward_sum for t in flat]),
         "invalid_action_rate": _mean([not turn.action_valid for turn in turns]),
         "usage": dict(usage),
+        "by": {name: part for name in breakdown if (part := _by(name, scored))},
         "per_task": {digest: _task_summary(groups[digest][0].task, group) for digest, group in valid.items()},
     }
 
@@ -132,7 +136,8 @@ def compare(a: str | Path, b: str | Path) -> dict[str, Any]:
     return out
 
 
-def _tasks(env: EnvSource, split: str, n_tasks: int | None, allow_train: bool) -> list[Task]:
+def _tasks(env: EnvSource, split: str, n_tasks: int | None, allow_train: bool) -> tuple[list[Task], tuple[str, ...]]:
+    """The tasks, and what their results are broken down by."""
     instance = _make(env)
     try:
         source: TaskSet = instance.unwrapped.tasks
@@ -142,7 +147,7 @@ def _tasks(env: EnvSource, split: str, n_tasks: int | None, allow_train: bool) -
         count = chosen.num_tasks if n_tasks is None else n_tasks
         if not 1 <= count <= chosen.num_tasks:
             raise ValueError(f"n_tasks is {count}; split {split!r} has {chosen.num_tasks} tasks, so 1..{chosen.num_tasks} are allowed")
-        return source.get_task_range(split, 0, count)
+        return source.get_task_range(split, 0, count), instance.unwrapped.breakdown
     finally:
         instance.close()
 
@@ -184,6 +189,25 @@ def _read_results(path: str | Path) -> dict[str, Any]:
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
         raise ValueError(f"{path} is no evaluation result (schema {SCHEMA!r}); give the folder of a finished evaluation")
     return results
+
+
+def _by(name: str, scored: Sequence[list[Trajectory]]) -> dict[str, dict[str, float | int | None]]:
+    """Means over tasks for each value of the tasks' data under ``name``; tasks without it are left out."""
+    keys = name.split("/")
+    parts: dict[str, list[list[Trajectory]]] = {}
+    for group in scored:
+        values = [group[0].task.data.get(key) for key in keys]
+        if None not in values:
+            label = " / ".join("+".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for v in values)
+            parts.setdefault(label, []).append(group)
+    return {
+        label: {
+            "tasks": len(groups),
+            "score": _mean([_mean([t.outcome.score for t in g]) or 0.0 for g in groups]),
+            "success": _mean([_mean([t.outcome.success for t in g]) or 0.0 for g in groups]),
+        }
+        for label, groups in sorted(parts.items())
+    }
 
 
 def _task_summary(task: Task, valid: list[Trajectory]) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Code(ToolEnv):
 
     components = ("format", "executed", "violation")
 
+    breakdown = ("kind",)
+
     def __init__(
         self,
         tasks: str = "procedural",

@@ -122,6 +122,8 @@ class Memory(ToolEnv):
 
     components = ("new_evidence", "evidence", "time", "format", "executed")
 
+    breakdown = ("kind",)
+
     def __init__(
         self,
         sessions: int = 16,

@@ -50,6 +50,8 @@ class Search(Env):
     Gold passages are recognised by id, or by title where the task knows no id (a dataset over another corpus).
     """
 
+    breakdown = ("kind",)
+
     def __init__(
         self,
         tasks: TaskSet | None = None,

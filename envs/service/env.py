@@ -60,6 +60,8 @@ class ServiceEnv(ToolEnv):
     """The document that the agent must obey."""
     consent_rule: str = "- Before you change anything, say what you are going to do and wait until the user says yes."
 
+    breakdown = ("templates",)
+
     def __init__(
         self,
         *,

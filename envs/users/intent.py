@@ -97,6 +97,8 @@ class Intent(ToolEnv):
 
     components = ("format", "executed", "intention")
 
+    breakdown = ("domain",)
+
     def __init__(
         self,
         *,

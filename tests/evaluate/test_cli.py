@@ -95,3 +95,9 @@ def test_wrong_things_typed_are_explained(tmp_path):
         assert done.returncode == 1, arguments
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_an_evaluation_prints_its_breakdown(tmp_path):
+    done = turnwise("eval", "turnwise/SelfCorrect-v0", "--agent", "expert", "--n-tasks", "4", "--out", tmp_path)
+    assert done.stdout.split("kind")[1].split()[:2] == ["┃", "tasks"]
+    assert "│ arithmetic │" in done.stdout

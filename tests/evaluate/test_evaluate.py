@@ -68,6 +68,29 @@ def test_the_numbers_and_the_files(tmp_path):
     assert len((tmp_path / "trajectories.jsonl").read_text().splitlines()) == 8
 
 
+class Sorted(Pick):
+    """Tasks 0 and 1 are small; task 3, which has no verdict, is the only huge one."""
+
+    breakdown = ("size", "size/words", "colour")
+
+    def __init__(self):
+        sizes = ["small", "small", "big", "huge"]
+        given = [Task(id=f"t{n}", env_id="test/Pick-v0", split="test", data={"n": n, "size": sizes[n], "words": ["a", n % 2]}) for n in range(4)]
+        Env.__init__(self, ListTaskSet({"test": ("test", given)}))
+
+
+def test_results_are_broken_down_by_what_the_environment_names():
+    by = evaluate(Sorted, agent(1), "test", k=2)["by"]
+    assert by == {
+        "size": {"big": {"tasks": 1, "score": 0.0, "success": 0.0}, "small": {"tasks": 2, "score": 0.5, "success": 0.5}},
+        "size/words": {
+            "big / a+0": {"tasks": 1, "score": 0.0, "success": 0.0},
+            "small / a+0": {"tasks": 1, "score": 1.0, "success": 1.0},
+            "small / a+1": {"tasks": 1, "score": 0.0, "success": 0.0},
+        },
+    }
+
+
 def test_a_killed_evaluation_resumes_and_plays_only_what_is_missing(tmp_path):
     whole = evaluate(Pick, agent(2), "test", k=2, out=tmp_path / "whole")
     evaluate(Pick, agent(2), "test", k=2, out=tmp_path / "cut")

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -186,6 +187,11 @@ def test_a_lab_is_played_reported_and_goes_on_where_it_was(tmp_path):
     assert [line.split("]")[1].split()[:5] for line in said] == [["guess", "/", "grpo", "/", "seed-0"]]
     with pytest.raises(ValueError, match=r"was run with other settings \(temperature: 1.0 there, 0.5 now\)"):
         play_lab(read_lab(file(tmp_path, settings={**SMALL["settings"], "temperature": 0.5})), out, 1, said.append)
+    # its warm start is good for other ways of training from it
+    shutil.rmtree(out / "runs")
+    said.clear()
+    assert play_lab(read_lab(file(tmp_path, settings={**SMALL["settings"], "lr": 2e-3}, seeds=1)), out, 2, said.append) == []
+    assert [line.split("]")[1].split()[0] for line in said] == ["guess", "guess"]
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ from ..config import TrainConfig, find_recipe, load_config, read_mapping, valida
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 SHARED = ("env", "env_args", "policy", "tiny", "teacher", "teacher_args", "seed", "eval_split", "eval_tasks", "eval_seed", "steps")
 """What methods cannot differ in, beside ``warm_...``: they are compared on one task, from one policy, over the same steps."""
+EVALUATION = ("temperature", "max_new_tokens", "max_context", "eval_greedy")
+"""What the evaluation of a warm start depends on, beside what methods share."""
 WARM_SEED = 0
 """Seed of the one warm start that all seeds share, if they do."""
 
@@ -156,6 +158,11 @@ def warm_config(lab: Lab, cell: Cell) -> TrainConfig:
     recipe = given.pop("recipe", None)
     seed = WARM_SEED if lab.warm == "shared" else cell.seed
     return load_config(None if recipe is None else find_recipe(str(recipe)), {**lab.settings, **given, "seed": seed, "steps": 0})
+
+
+def shapes_warm_start(key: str) -> bool:
+    """Whether a warm start made with another value of setting ``key`` is another one."""
+    return (key in SHARED and key != "steps") or key in EVALUATION or key.startswith("warm_")
 
 
 def warm_path(lab: Lab, cell: Cell) -> Path:

@@ -24,7 +24,7 @@ import yaml
 
 from ..config import TrainConfig
 from .curves import read_curve
-from .grid import Cell, Lab, cell_config, cells, trials, warm_config, warm_path
+from .grid import Cell, Lab, cell_config, cells, shapes_warm_start, trials, warm_config, warm_path
 
 Say = Callable[[str], None]
 ERROR = "error.txt"
@@ -103,7 +103,8 @@ def _refuse_other_settings(jobs: Sequence[Job]) -> None:
         if not (job.folder / "config.yaml").exists():
             continue
         there, wanted = (c.model_dump(exclude={"policy"}) for c in (RunFolder.open(job.folder).config, job.config))
-        changed = [f"{key}: {there[key]!r} there, {wanted[key]!r} now" for key in wanted if there[key] != wanted[key]]
+        counts = [key for key in wanted if job.policy is not None or shapes_warm_start(key)]
+        changed = [f"{key}: {there[key]!r} there, {wanted[key]!r} now" for key in counts if there[key] != wanted[key]]
         if changed:
             raise ValueError(f"{job.folder} was run with other settings ({'; '.join(changed)}); remove it, or choose another --out")
 

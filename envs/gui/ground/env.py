@@ -57,6 +57,8 @@ class Ground(Env):
 
     waits = True
 
+    breakdown = ("group", "ui_type", "group/ui_type", "layout", "kind")
+
     def __init__(
         self,
         layouts: str | Sequence[str] = "all",

@@ -88,6 +88,8 @@ class MiniWoB(GuiEnv):
     skip = frozenset({"query"})  # it says the goal, which the agent is given already
     probe = "[WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, WOB_REWARD_REASON || '', WOB_REWARD_GLOBAL]"
 
+    breakdown = ("type",)
+
     def __init__(
         self,
         task: str | Sequence[str] | None = None,

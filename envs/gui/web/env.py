@@ -55,6 +55,8 @@ class WebTasks(GuiEnv):
         "report it as infeasible. Close what covers the page, and wait for pages that are loading."
     )
 
+    breakdown = ("app", "kind")
+
     def __init__(
         self,
         *,
