@@ -3,8 +3,8 @@
     python benchmarks/baseline_bias.py [--groups 100000] [--group-size 4] [--turns 6] [--go-on 0.5]
 
 At every turn the policy goes on with probability p_t = sigmoid(theta_t), each turn having a theta of its own, or gives up; whoever goes
-on in all of them wins 1. The gradient of the success rate J = prod p_t is J (1 - p_t) for every turn. An estimator's is the mean over episodes of
-its advantage times d log pi / d theta_t: 1 - p_t where the episode went on at t, -p_t where it gave up there.
+on in all of them wins 1. The gradient of the success rate J = prod p_t is J (1 - p_t) for every turn. An estimator's is the mean over
+episodes of its advantage times d log pi / d theta_t: 1 - p_t where the episode went on at t, -p_t where it gave up there.
 """
 
 from __future__ import annotations
