@@ -207,6 +207,24 @@ def test_pages_and_browser_are_renewed_and_nothing_stays() -> None:
     assert not Path(f"/proc/{pids[-1]}").exists()
 
 
+def test_a_browser_that_holds_too_much_ends_with_its_last_page() -> None:
+    browser = Browser(BrowserOptions(most_memory=1))
+    try:
+        old, new = browser.tab(size=(50, 50)), browser.tab(size=(50, 50))
+        old.load(page_of("<p>old"))
+        first = old.page.chromium
+        assert 20 << 20 < (browser.memory() or 0) < 1 << 30
+        new.load(page_of("<p>new"))
+        assert new.page.chromium is not first
+        assert browser.counters.restarts == 1
+        assert old.evaluate("document.body.innerText") == "old"
+        old.close()
+        assert not first.alive
+        assert new.evaluate("document.body.innerText") == "new"
+    finally:
+        browser.close()
+
+
 def test_a_closed_tab_leaves_its_page_and_nothing_else_for_the_next() -> None:
     browser = Browser(BrowserOptions(keep=1))
     try:
