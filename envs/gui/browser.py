@@ -158,11 +158,14 @@ class Browser:
 
     async def give_back(self, page: Page) -> None:
         """Keep ``page`` for the next tab where it is fit for that, else close it."""
-        fit = not page.fault and page.loads < self.options.renew and page.chromium is self._chromium and page.chromium.alive
-        if fit and len(self._free) < self.options.keep and await page.clear():
+        if self._fit(page) and await page.clear() and self._fit(page):  # much may happen while it is cleared
             self._free.append(page)
         else:
             await self._drop(page)
+
+    def _fit(self, page: Page) -> bool:
+        usable = not page.fault and page.loads < self.options.renew and page.chromium is self._chromium and page.chromium.alive
+        return usable and len(self._free) < self.options.keep
 
     async def _drop(self, page: Page) -> None:
         """Close ``page``; the last one of a browser that was replaced ends it."""

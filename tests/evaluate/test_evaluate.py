@@ -75,7 +75,8 @@ class Sorted(Pick):
 
     def __init__(self):
         sizes = ["small", "small", "big", "huge"]
-        given = [Task(id=f"t{n}", env_id="test/Pick-v0", split="test", data={"n": n, "size": sizes[n], "words": ["a", n % 2]}) for n in range(4)]
+        data = [{"n": n, "size": size, "words": ["a", n % 2]} for n, size in enumerate(sizes)]
+        given = [Task(id=f"t{d['n']}", env_id="test/Pick-v0", split="test", data=d) for d in data]
         Env.__init__(self, ListTaskSet({"test": ("test", given)}))
 
 
