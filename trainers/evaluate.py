@@ -194,19 +194,18 @@ def _read_results(path: str | Path) -> dict[str, Any]:
 def _by(name: str, scored: Sequence[list[Trajectory]]) -> dict[str, dict[str, float | int | None]]:
     """Means over tasks for each value of the tasks' data under ``name``; tasks without it are left out."""
     keys = name.split("/")
-    parts: dict[str, list[list[Trajectory]]] = {}
+    parts: dict[str, list[dict[str, Any]]] = {}
     for group in scored:
         values = [group[0].task.data.get(key) for key in keys]
         if None not in values:
             label = " / ".join("+".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for v in values)
-            parts.setdefault(label, []).append(group)
+            parts.setdefault(label, []).append(_task_summary(group[0].task, group))
     return {
         label: {
-            "tasks": len(groups),
-            "score": _mean([_mean([t.outcome.score for t in g]) or 0.0 for g in groups]),
-            "success": _mean([_mean([t.outcome.success for t in g]) or 0.0 for g in groups]),
+            "tasks": len(tasks),
+            **{name: _mean([task[name] for task in tasks]) for name in ("score", "success")},
         }
-        for label, groups in sorted(parts.items())
+        for label, tasks in sorted(parts.items())
     }
 
 

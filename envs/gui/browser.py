@@ -4,10 +4,10 @@
     tab = browser.tab(size=(160, 210))    a page; one episode at a time in it
     tab.load(document); view = tab.look(); tab.perform(action)
 
-A tab that is closed leaves its page for the next one, as a page of one's own costs the browser more than a dozen episodes in it. A page is
-renewed after ``renew`` episodes and after every fault; the browser itself after ``restart`` episodes or when it holds more than
-``most_memory``: new pages then go to a new one, and the old one ends with its last page. A fault costs the episode in that page only;
-when the whole browser dies, the episodes in it.
+A tab that is closed leaves its page for the next one, as a new one costs the browser several episodes' time. A page is renewed after
+``renew`` episodes and after every fault; the browser itself after ``restart`` episodes or when it holds more than ``most_memory``: new
+pages then go to a new one, and the old one ends with its last page. A fault costs the episode in that page only; when the whole browser
+dies, the episodes in it.
 """
 
 from __future__ import annotations
