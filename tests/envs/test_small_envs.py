@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from turnwise.envs.guess_number import GuessNumber
+from turnwise.envs.guess_number import GuessNumber, NoisyBisection
 from turnwise.envs.key_door import ACTIONS, Grid, KeyDoor, Stray
 from turnwise.envs.registry import make
 from turnwise.records import StopReason, Task
@@ -38,6 +38,48 @@ def test_what_is_no_guess_is_told_so(text):
     observation, reward, terminated, truncated, info = env.step(text)
     assert "no guess" in observation[0].text
     assert (reward, terminated, truncated, info["turn"]["action_valid"]) == (0.0, False, False, False)
+
+
+def test_windows_of_numbers():
+    env = GuessNumber(high=100, span=32)
+    train, test = (env.tasks.get_task_range(split, 0, env.tasks.num_tasks(split)) for split in ("train", "test"))
+    # 69 windows begin at 1 to 69: 55 of them end in 0 to 7 (0 only at 10 to 60), 7 in 9 (69 too), with 32 numbers each
+    assert (len(train), len(test)) == (55 * 32, 7 * 32)
+    assert {t.data["low"] for t in test} == {9, 19, 29, 39, 49, 59, 69}
+    assert {t.data["number"] for t in test} == set(range(9, 101))
+    assert test[0].prompt[0].text == "I think of a whole number between 9 and 40. Guess it: <guess>number</guess>."
+    assert len({t.id for t in train + test}) == 62 * 32
+    env.reset(options={"task": test[5]})  # 14
+    seen = [env.step(text) for text in ("24", "90", "14")]
+    assert [s[4]["turn"]["anchor"] for s in seen] == ["9-40", "9-23", "9-23"]
+    assert [s[4]["turn"]["reward"] for s in seen] == pytest.approx([math.log2(32 / 15), 0.0, math.log2(15)])
+
+
+@pytest.mark.parametrize("span", [1, 101, -4])
+def test_windows_that_cannot_be(span):
+    with pytest.raises(ValueError, match=f"span is {span}; allowed: 2 to high, 100"):
+        GuessNumber(high=100, span=span)
+
+
+@pytest.mark.parametrize(("error_rate", "turns"), [(0.0, 6), (1.0, None)])
+def test_an_erring_bisection_halves_what_its_guesses_leave(error_rate, turns):
+    env, agent = GuessNumber(high=100, span=32, max_turns=60), NoisyBisection(error_rate)
+    lengths = []
+    tasks = [t for t in env.tasks.get_task_range("train", 0, env.tasks.num_tasks("train")) if t.data["low"] == 20]
+    assert len(tasks) == 32
+    for seed, task in enumerate(tasks):
+        agent.reset(task, np.random.default_rng(seed))
+        observation, _ = env.reset(options={"task": task})
+        over = False
+        while not over:
+            guess = agent.act(observation)
+            assert 20 <= int(guess[7:-8]) <= 51
+            observation, _, terminated, truncated, _ = env.step(guess)
+            over = terminated or truncated
+        lengths.append(env.turn_index)
+    assert max(lengths) == turns if turns else max(lengths) > 20  # any guess again and again: 32 turns on average
+    with pytest.raises(ValueError, match=r"error_rate is 1\.5; allowed: 0 to 1"):
+        NoisyBisection(1.5)
 
 
 GRID = ["#######", "#@k#..#", "#..D.T#", "#######"]
