@@ -65,6 +65,10 @@ class Display:
             if own:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def interrupt(self) -> None:
+        """Stop at the next safe point, as after Ctrl-C; may be called from another thread."""
+        self._interrupted = True
+
     def _on_interrupt(self, *_: Any) -> None:
         if self._interrupted:
             raise KeyboardInterrupt

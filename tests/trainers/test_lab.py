@@ -1,8 +1,11 @@
 import json
 import math
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -211,6 +214,32 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
     assert "1 runs failed, see error.txt" in done.stderr
     assert "Not finished: guess / wide / seed-0." in (tmp_path / "lab" / "lab.md").read_text()
     assert "groups is 500" in (tmp_path / "lab" / "runs/guess/wide/seed-0/error.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole_group", [False, True], ids=["the process", "all in the terminal"])
+def test_ctrl_c_ends_a_lab_without_beginning_what_is_queued(tmp_path, whole_group):
+    path, out = file(tmp_path, settings={**SMALL["settings"], "steps": 10_000}), tmp_path / "lab"
+    command = [sys.executable, "-m", "turnwise", "lab", str(path), "--out", str(out), "--jobs", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    first, *rest = [out / cell.path for cell in cells(read_lab(path))]
+    try:
+        deadline = time.monotonic() + 120
+        while not (first / "step-00001.json").exists():
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (os.killpg if whole_group else os.kill)(running.pid, signal.SIGINT)
+        said, complained = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == 130
+    assert said.count("stopping at the next safe point") == 1
+    assert "stopped; the same command goes on" in complained
+    assert not any(folder.exists() for folder in rest)
+    assert list((first / "checkpoints").iterdir())  # of the step it had come to
+    assert not (first / "after.json").exists()
 
 
 @pytest.mark.parametrize("name", ["lab-quick", "lab-credit"])

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 import time
 import traceback
@@ -16,15 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..config import TrainConfig
 from .curves import read_curve
 from .grid import Cell, Lab, cell_config, cells, shapes_warm_start, trials, warm_config, warm_path
+
+if TYPE_CHECKING:
+    from ..progress import Display
 
 Say = Callable[[str], None]
 ERROR = "error.txt"
@@ -50,7 +54,8 @@ def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
     (folder / "lab.yaml").write_text(yaml.safe_dump(lab.model_dump(exclude_none=True), sort_keys=False))
     warm = {path: Job(f"warm start / {path.name}", folder / path, config) for path, config in _warm_starts(lab).items()}
     _refuse_other_settings([*warm.values(), *(_job(lab, folder, c, {}) for c in trials(lab))])
-    pool = _pool(jobs)
+    stop, halt = _Call(), _Call()
+    pool = _pool(jobs, stop, halt)
     try:
         failed = _play(pool, list(warm.values()), _warm_up, say)
         ready = {path for path, job in warm.items() if job.name not in failed}
@@ -59,10 +64,20 @@ def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
         due = [_job(lab, folder, c, chosen.get((c.environment, c.method), {})) for c in cells(lab) if warm_path(lab, c) in ready]
         _refuse_other_settings(due)
         return failed + _play(pool, due, _train, say)
+    except KeyboardInterrupt:
+        say("\nstopping at the next safe point; Ctrl-C again stops at once")
+        stop.give()
+        try:
+            pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            halt.give()
+        raise
     except BrokenProcessPool as error:
         raise RuntimeError("a run's process was killed, or ran out of memory; the same command goes on from its last checkpoint") from error
     finally:
         pool.shutdown(cancel_futures=True)
+        stop.give()
+        halt.give()
 
 
 def _warm_starts(lab: Lab) -> dict[Path, TrainConfig]:
@@ -126,15 +141,38 @@ def _play(pool: ProcessPoolExecutor, jobs: Sequence[Job], task: Callable[[Job], 
     return failed
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class _Call:
+    """Tells every worker one thing, once: with the sending end closed, the receiving end is ready in all of them."""
+
+    def __init__(self) -> None:
+        self.heard, self._said = _SPAWN.Pipe(duplex=False)
+
+    def give(self) -> None:
+        self._said.close()
+
+
+class _Worker:
+    """What a worker knows of itself: the display of the run it is at, and whether another may begin."""
+
+    display: Display | None = None
+    stopping = False
+
+
+def _pool(jobs: int, stop: _Call, halt: _Call) -> ProcessPoolExecutor:
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; at least one run has to go on at a time")
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,))
+    return ProcessPoolExecutor(jobs, mp_context=_SPAWN, initializer=_begin, initargs=(threads, stop.heard, halt.heard))
 
 
-def _begin(threads: int) -> None:
-    """In a worker: its share of the cores (unless OMP_NUM_THREADS says otherwise), and an end with its parent, however that ends."""
+def _begin(threads: int, stop: Connection, halt: Connection) -> None:
+    """In a worker: its share of the cores (unless OMP_NUM_THREADS says otherwise), and an end with its parent, however that ends.
+
+    Ctrl-C reaches workers through the parent alone: the terminal's signal would let a worker go on with the next run in the queue.
+    """
     import torch
 
     from ..progress import quiet
@@ -142,11 +180,17 @@ def _begin(threads: int) -> None:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)
     quiet()
+    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which processes started from here would inherit
     parent = multiprocessing.parent_process()
     assert parent is not None
+    last = [parent.sentinel, halt]
 
     def watch() -> None:
-        wait([parent.sentinel])
+        if all(one is stop for one in wait([*last, stop])):
+            _Worker.stopping = True
+            if _Worker.display is not None:
+                _Worker.display.interrupt()
+            wait(last)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -179,19 +223,27 @@ def _train(job: Job) -> str:
 
 
 def _run(job: Job, make: Callable[[Any, Any], str]) -> str:
-    """Open or create the run and give it to ``make``; everything it prints goes to ``log.txt``. One run's failure is told, not raised."""
+    """Open or create the run and give it to ``make``; everything it prints goes to ``log.txt``. One run's failure is told, not raised.
+
+    Raises ``KeyboardInterrupt`` where the lab is to stop, before or at a safe point of the run.
+    """
     from rich.console import Console
 
     from ..loop import Training
     from ..progress import Display
     from ..runs import RunFolder
 
+    if _Worker.stopping:
+        raise KeyboardInterrupt
     try:
         run = RunFolder.open(job.folder) if (job.folder / "config.yaml").exists() else RunFolder.create(job.folder, job.config)
         if job.before is not None and not (job.folder / "before.json").exists():
             shutil.copytree(job.before / "eval", job.folder / "eval", dirs_exist_ok=True)
             shutil.copy(job.before / "before.json", job.folder / "before.json")
-        with (job.folder / "log.txt").open("a") as log, Display(Console(file=log, width=160)) as display, display.interruptible():
+        with (job.folder / "log.txt").open("a") as log, Display(Console(file=log, width=160)) as display:
+            _Worker.display = display
+            if _Worker.stopping:  # it may have come while the run was opened
+                raise KeyboardInterrupt
             told = make(Training(run), display)
         (job.folder / ERROR).unlink(missing_ok=True)
     except Exception as error:  # a worker tells of it and goes on with the next run
