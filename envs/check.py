@@ -40,6 +40,9 @@ class CheckResult:
     passed: bool
     detail: str = ""
 
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.passed else 'FAIL'}  {self.name:<{max(map(len, CHECKS))}}  {self.detail}".rstrip()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
@@ -53,9 +56,7 @@ class CheckReport:
         return all(result.passed for result in self.results)
 
     def __str__(self) -> str:
-        width = max(len(r.name) for r in self.results)
-        lines = [f"{'ok  ' if r.passed else 'FAIL'}  {r.name:<{width}}  {r.detail}".rstrip() for r in self.results]
-        return "\n".join(lines)
+        return "\n".join(map(str, self.results))
 
 
 @dataclass(slots=True)
@@ -122,11 +123,14 @@ Check: TypeAlias = Callable[[_Context, Env], str]
 
 def check_env(id: str, **kwargs: Any) -> CheckReport:
     """Run every check on the environment ``id`` (made with ``kwargs``). Never raises for what the environment does wrong."""
+    return CheckReport(id=id, results=tuple(iter_checks(id, **kwargs)))
+
+
+def iter_checks(id: str, **kwargs: Any) -> Iterator[CheckResult]:
+    """``check_env``, each result as soon as it is there: an environment with a browser takes minutes."""
     registry.spec(id)
-    results: list[CheckResult] = []
     for name, check in CHECKS.items():
-        results.append(_run(name, check, lambda: registry.make(id, **kwargs), registry.manifest(id)))
-    return CheckReport(id=id, results=tuple(results))
+        yield _run(name, check, lambda: registry.make(id, **kwargs), registry.manifest(id))
 
 
 def _run(name: str, check: Check, make: Callable[[], Env], manifest: Manifest) -> CheckResult:

@@ -107,11 +107,13 @@ def estimators() -> None:
 @app.command()
 def check(env_id: EnvId, env_args: EnvArgs = None) -> None:
     """Hold an environment to its manifest; fails if it breaks a promise."""
-    from ..envs.check import check_env
+    from ..envs.check import iter_checks
 
-    report = check_env(env_id, **_env_arguments(env_args))
-    Console().print(str(report), markup=False)
-    if not report.ok:
+    passed = True
+    for result in iter_checks(env_id, **_env_arguments(env_args)):
+        Console().print(str(result), markup=False)
+        passed = passed and result.passed
+    if not passed:
         raise typer.Exit(1)
     Console().print(f"{env_id}: all checks passed", markup=False)
 
