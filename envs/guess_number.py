@@ -26,19 +26,21 @@ _SPLITS: tuple[tuple[SplitType, int, int], ...] = (("train", 0, 8), ("validation
 class GuessNumber(Env):
     """Find a hidden whole number between 1 and ``high``, or in a window of ``span`` numbers of them, which differs from task to task.
 
-    Actions: ``<guess>37</guess>``, or the number alone. Observations: the question, then "higher" or "lower".
+    Actions: ``<guess>37</guess>``, or the number alone. Observations: the question, then "higher" or "lower", with
+    ``recap`` also what is still possible: "higher, 51 to 100".
     Rewards: log2 of the numbers that were possible before the guess over those that are after it, in bits; a guess outside
     what is possible tells nothing (0). Outcome: 1 when the number is found. Start: the range and the number come from the
     task. End: the number is found; truncated after ``max_turns``. Arguments: ``high``, ``span`` (default: all of 1 to ``high``,
-    which makes ``high`` tasks; with windows there are nearly ``span`` times as many), ``max_turns``. Version 0.
+    which makes ``high`` tasks; with windows there are nearly ``span`` times as many), ``recap``, ``max_turns``. Version 0.
     """
 
-    def __init__(self, high: int = 100, *, span: int | None = None, max_turns: int = 10) -> None:
+    def __init__(self, high: int = 100, *, span: int | None = None, recap: bool = False, max_turns: int = 10) -> None:
         if not 2 <= high <= LIMIT:
             raise ValueError(f"high is {high}; allowed: 2 to {LIMIT}")
         if span is not None and not 2 <= span <= high:
             raise ValueError(f"span is {span}; allowed: 2 to high, {high}, or none for all numbers")
         super().__init__(Numbers(high, high if span is None else span), max_turns=max_turns)
+        self.recap = recap
         self._number = self._low = self._high = 1
 
     def start(self, task: Task) -> Observation:
@@ -60,7 +62,9 @@ class GuessNumber(Env):
         else:
             self._high = min(self._high, guess - 1)
         bits = math.log2(before / (self._high - self._low + 1))
-        return TurnResult(observation=_HIGHER if guess < self._number else _LOWER, reward=bits)
+        said = "higher" if guess < self._number else "lower"
+        text = f"{said}, {self._low} to {self._high}" if self.recap else said
+        return TurnResult(observation=(Message(role="user", content=text),), reward=bits)
 
     def anchor(self) -> str:
         """What is still possible."""
@@ -78,8 +82,6 @@ class GuessNumber(Env):
 
 
 _FOUND = Outcome(score=1.0)
-_HIGHER = (Message(role="user", content="higher"),)
-_LOWER = (Message(role="user", content="lower"),)
 _HOW = (Message(role="user", content="That is no guess. Write a whole number, for example <guess>37</guess>."),)
 
 
@@ -126,9 +128,9 @@ class Bisection:
 
     def act(self, observation: Observation) -> str:
         said = observation[-1].text
-        if said == "higher":
+        if said.startswith("higher"):
             self.low = max(self.low, self.last + 1)
-        elif said == "lower":
+        elif said.startswith("lower"):
             self.high = min(self.high, self.last - 1)
         self.last = self.guess()
         return f"<guess>{self.last}</guess>"

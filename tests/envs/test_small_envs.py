@@ -55,6 +55,12 @@ def test_windows_of_numbers():
     assert [s[4]["turn"]["reward"] for s in seen] == pytest.approx([math.log2(32 / 15), 0.0, math.log2(15)])
 
 
+def test_a_recap_tells_what_is_left():
+    env = GuessNumber(high=8, recap=True)
+    env.reset(options={"task": number_task(6)})
+    assert [env.step(text)[0][0].text for text in ("4", "2", "7")] == ["higher, 5 to 8", "higher, 5 to 8", "lower, 5 to 6"]
+
+
 @pytest.mark.parametrize("span", [1, 101, -4])
 def test_windows_that_cannot_be(span):
     with pytest.raises(ValueError, match=f"span is {span}; allowed: 2 to high, 100"):
