@@ -40,7 +40,7 @@ from .airline_world import (
     airline,
     airline_database,
 )
-from .tasks import Draft, GoldCall, ServiceTasks, Template, fact, money
+from .tasks import Draft, GoldCall, ServiceTasks, Template, fact, introduced, money
 from .world import Edit
 
 ENV_ID = "turnwise/Airline-v0"
@@ -234,14 +234,9 @@ class AirlineTasks(ServiceTasks):
 
     def introduction(self, case: AirCase) -> tuple[dict[str, Fact], GoldCall]:
         c = case.person
-        how = "number" if self.identity == "number" else case.pick(("email", "name", "number"))
-        if how == "email":
-            return {"email": fact(f"My email is {c.email}.", "email")}, ("find_customer_by_email", {"email": c.email})
-        if how == "number":
-            told = fact(f"My customer number is {c.id}.", "customer number", "customer id")
-            return {"number": told}, ("find_customer_by_number", {"customer_id": c.id})
         facts = {
             "name": fact(f"My name is {c.name}.", "name"),
             "born": fact(f"I was born on {c.born}.", "date of birth", "born"),
         }
-        return facts, ("find_customer_by_name", {"first_name": c.first_name, "last_name": c.last_name, "born": c.born})
+        found = ("find_customer_by_name", {"first_name": c.first_name, "last_name": c.last_name, "born": c.born})
+        return introduced(case, self.identity, (facts, found))

@@ -8,7 +8,7 @@ from ..search.world import SplitName
 from ..tools.database import Rows
 from ..users.user import Change, Fact
 from .retail_world import CITIES, PRODUCTS, REASONS, STATUSES, STREETS, Customer, Item, Method, Order, Shop, new_zip, shop, shop_database
-from .tasks import Case, Draft, GoldCall, ServiceTasks, Template, fact, money
+from .tasks import Case, Draft, GoldCall, ServiceTasks, Template, fact, introduced, money
 from .world import Edit
 
 ENV_ID = "turnwise/Retail-v0"
@@ -309,14 +309,9 @@ class RetailTasks(ServiceTasks):
 
     def introduction(self, case: ShopCase) -> tuple[dict[str, Fact], GoldCall]:
         c = case.person
-        how = "number" if self.identity == "number" else case.pick(("email", "name", "number"))
-        if how == "email":
-            return {"email": fact(f"My email is {c.email}.", "email")}, ("find_customer_by_email", {"email": c.email})
-        if how == "number":
-            told = fact(f"My customer number is {c.id}.", "customer number", "customer id")
-            return {"number": told}, ("find_customer_by_number", {"customer_id": c.id})
         facts = {
             "name": fact(f"My name is {c.first_name} {c.last_name}.", "name"),
             "zip": fact(f"My zip code is {c.zip}.", "zip"),
         }
-        return facts, ("find_customer_by_name", {"first_name": c.first_name, "last_name": c.last_name, "zip": c.zip})
+        found = ("find_customer_by_name", {"first_name": c.first_name, "last_name": c.last_name, "zip": c.zip})
+        return introduced(case, self.identity, (facts, found))

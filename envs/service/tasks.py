@@ -95,6 +95,18 @@ def fact(say: str, *asked: str) -> Fact:
     return {"say": say, "asked": list(asked)}
 
 
+def introduced(case: Case[Any], identity: Identity, by_name: tuple[dict[str, Fact], GoldCall]) -> tuple[dict[str, Fact], GoldCall]:
+    """How a customer with ``email`` and ``id`` says who it is: by number, or with ``identity`` "mixed" by any of email, name and number."""
+    person = case.person
+    how = "number" if identity == "number" else case.pick(("email", "name", "number"))
+    if how == "email":
+        return {"email": fact(f"My email is {person.email}.", "email")}, ("find_customer_by_email", {"email": person.email})
+    if how == "number":
+        told = fact(f"My customer number is {person.id}.", "customer number", "customer id")
+        return {"number": told}, ("find_customer_by_number", {"customer_id": person.id})
+    return by_name
+
+
 class ServiceTasks(TaskSet, ABC):
     """``tasks`` per split (a number, or a mapping of splits); every eight share a world, each with its own customer.
 
@@ -131,7 +143,8 @@ class ServiceTasks(TaskSet, ABC):
         unknown = sorted(set(templates or ()) - set(self.templates))
         if unknown:
             raise ValueError(f"there is no template {unknown[0]!r}; allowed: {', '.join(self.templates)}")
-        self.counts, self.requests, self.identity, self.minds = counts, requests, identity, minds
+        self.counts, self.requests, self.minds = counts, requests, minds
+        self.identity: Identity = identity
         chosen = [n for n in self.templates if templates is None or n in templates]
         self.chosen = {s: [n for n in chosen if holdout == "entity" or self.templates[n][0] == s] for s in SPLITS}
         self.holdout: Holdout = holdout

@@ -1,9 +1,6 @@
 """The chat agent against a real HTTP server on this machine."""
 
 import asyncio
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from turnwise.agents.base import Episode
@@ -19,34 +16,6 @@ def completion(content="hello", **extra):
         "choices": [{"message": message, "logprobs": {"content": [{"logprob": -0.5}, {"logprob": -1.25}]}}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}},
     }
-
-
-@pytest.fixture
-def server():
-    """A server that plays back ``answers`` in order and keeps what it was asked."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            httpd.asked.append((self.path, self.headers.get("Authorization"), body))
-            status, answer = httpd.answers.pop(0)
-            data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.asked, httpd.answers = [], []
-        httpd.url = f"http://127.0.0.1:{httpd.server_port}/v1"
-        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
-        thread.start()
-        yield httpd
-        httpd.shutdown()
-        thread.join()
 
 
 def ask(agent, *messages):

@@ -1,12 +1,9 @@
 """The environments' chat client against a real HTTP server on this machine."""
 
 import gc
-import json
 import os
 import pickle
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from turnwise.envs.base import EnvFault
@@ -15,39 +12,6 @@ from turnwise.records import ImagePart, Message, TextPart, ToolCall
 
 HELLO = (Message(role="user", content="hello"),)
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "hi"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
-
-
-@pytest.fixture
-def server():
-    """Plays back ``answers`` (status, body, headers) in order and keeps what it was asked."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            httpd.asked.append((self.path, self.headers.get("Authorization"), body))
-            status, answer, *headers = httpd.answers.pop(0)
-            if status == "hang":
-                time.sleep(answer)
-                return
-            data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            self.send_response(status)
-            for name, value in headers:
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.asked, httpd.answers = [], []
-        httpd.url = f"http://127.0.0.1:{httpd.server_port}/v1"
-        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
-        thread.start()
-        yield httpd
-        httpd.shutdown()
-        thread.join()
 
 
 def endpoint(server, **options):

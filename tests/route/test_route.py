@@ -1,6 +1,4 @@
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given, settings
@@ -175,31 +173,8 @@ def test_pools_change_and_somebody_always_knows():
     assert names[0] & names[1] == names[0] & names[2] == names[1] & names[2] == set()
 
 
-@pytest.fixture
-def server():
-    """A chat endpoint that answers with ``answers`` in turn."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            httpd.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            text, usage = httpd.answers.pop(0)
-            data = json.dumps({"choices": [{"message": {"content": text}}], "usage": usage}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.asked, httpd.answers = [], []
-        httpd.url = f"http://127.0.0.1:{httpd.server_port}/v1"
-        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
-        thread.start()
-        yield httpd
-        httpd.shutdown()
-        thread.join()
+def completion(text, usage):
+    return 200, {"choices": [{"message": {"content": text}}], "usage": usage}
 
 
 def pool(server, **endpoint):
@@ -210,7 +185,10 @@ def pool(server, **endpoint):
 def test_real_models_answer_questions_of_a_file(server, tmp_path):
     rows = tmp_path / "nq.jsonl"
     rows.write_text(json.dumps({"question": "capital of France?", "golden_answers": ["Paris", "City of Paris"]}))
-    server.answers = [("<think>hm</think>It is <answer>Paris</answer>", {"completion_tokens": 8}), ("", {"completion_tokens": 0})]
+    server.answers = [
+        completion("<think>hm</think>It is <answer>Paris</answer>", {"completion_tokens": 8}),
+        completion("", {"completion_tokens": 0}),
+    ]
     env = Route(path=str(rows), models=pool(server))
     observation, _ = env.reset(seed=0, options={"split": "test", "index": 0})
     assert "- Real (2): a real one" in observation[0].text
@@ -218,7 +196,7 @@ def test_real_models_answer_questions_of_a_file(server, tmp_path):
     assert said == "<information>It is Paris</information>"
     # 8 tokens of at most 100
     assert info["turn"]["components"] == pytest.approx({"found": 0.5, "cost": -0.2 * 0.08**0.5, "format": 0.02})
-    assert server.asked[0]["messages"][1] == {"role": "user", "content": "capital of France"}
+    assert server.asked[0][2]["messages"][1] == {"role": "user", "content": "capital of France"}
     assert "the model said nothing" in ask(env, "Real: again?")[0]
     _, _, _, _, info = env.step("<think>t</think><answer>Paris</answer>")
     assert (info["outcome"].score, info["outcome"].components["cost"]) == (1.0, 16.0)
@@ -227,7 +205,7 @@ def test_real_models_answer_questions_of_a_file(server, tmp_path):
 def test_a_dead_or_uncounting_server_voids_the_episode(server, tmp_path):
     rows = tmp_path / "nq.jsonl"
     rows.write_text(json.dumps({"question": "capital of France?", "golden_answers": ["Paris"]}))
-    server.answers = [("Paris", None)]
+    server.answers = [completion("Paris", None)]
     for models, words in (
         (pool(server), "reports no usage.completion_tokens"),
         (pool(server, url="http://127.0.0.1:9/v1", retries=0), "is the server up"),
