@@ -57,7 +57,6 @@ def test_a_run_with_a_critic_resumes_as_if_it_had_not_stopped(tmp_path, options)
     assert (first["value_mean"], first["explained_variance"]) == (0.0, 0.0)
     assert last["value_mean"] != 0.0
     assert [{**row, "seconds": 0} for row in rows(killed)] == [{**row, "seconds": 0} for row in rows(whole)]
-    assert last["ratio_max"] < 1.5
     trained = read_trajectories(whole / "trajectories" / "step-00003.jsonl")
     level = options["critic"].get("level", "turn")
     assert last["values"] == sum(len(t.turns) if level == "turn" else t.num_action_tokens for t in trained)
@@ -72,6 +71,7 @@ def test_the_critic_learns_alone_while_the_policy_waits(tmp_path):
         assert (row["optimizer_steps"], row["critic_steps"]) == (0.0, 1.0)
         assert "loss" not in row
     assert (third["optimizer_steps"], third["values_left_out"]) == (1.0, 0.0)
+    assert third["ratio_max"] == pytest.approx(1.0, abs=1e-3)  # values on the trunk leave the policy as it sampled
     assert (third["lr"], fourth["lr"]) == pytest.approx((SMALL["lr"], SMALL["lr"] / 2))  # a schedule of two steps
     state, warmed = weights_of(tmp_path / "a", 2), weights(tmp_path / "w")
     assert all(torch.equal(state[name], warmed[name]) for name in warmed)
