@@ -51,8 +51,8 @@ def teacher_agent(config: TrainConfig) -> Agent:
 def demonstrations(config: TrainConfig, make_env: Callable[[], Any], tasks: TaskSet, available: int) -> list[Trajectory]:
     """The teacher's episodes on the first ``warm_episodes`` of ``available`` train tasks, or the recorded ones, in a fixed order.
 
-    Without a warm start, 200 episodes: the built-in policy's tokenizer needs text. Raises ``ValueError`` for an unknown
-    script, too few tasks, or a damaged file.
+    A copy of another task is passed over: it is played from the same seed, and its episode would be a copy too. Without a warm start,
+    200 episodes: the built-in policy's tokenizer needs text. Raises ``ValueError`` for an unknown script, too few tasks, or a damaged file.
     """
     c = config
     if c.teacher.endswith(".jsonl"):
@@ -61,5 +61,6 @@ def demonstrations(config: TrainConfig, make_env: Callable[[], Any], tasks: Task
     if c.warm_episodes > available:
         raise ValueError(f"warm_episodes is {c.warm_episodes}, but there are {available} train tasks; lower it or make more tasks")
     chosen = tasks.get_task_range(c.train_split, 0, c.warm_episodes or min(200, available))
-    groups = play_groups(make_env, teacher, chosen, 1, seed=derived_seed(c.seed, 1), concurrency=16)
+    distinct = {task.hash: task for task in chosen}
+    groups = play_groups(make_env, teacher, list(distinct.values()), 1, seed=derived_seed(c.seed, 1), concurrency=16)
     return [group[0] for group in groups]

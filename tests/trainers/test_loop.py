@@ -16,11 +16,12 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from turnwise.agents.tiny import build_tiny
-from turnwise.envs.guess_number import GuessNumber
+from turnwise.envs.guess_number import GuessNumber, Numbers
 from turnwise.records import Outcome, TokenTrace
 from turnwise.trainers.collect import collect, play_groups
 from turnwise.trainers.config import TrainConfig, find_recipe, load_config, parse_settings
 from turnwise.trainers.crediting import Estimated, of_turns
+from turnwise.trainers.demonstrate import demonstrations
 from turnwise.trainers.loop import Training
 from turnwise.trainers.progress import Clock, Display
 from turnwise.trainers.runs import RunFolder
@@ -192,6 +193,16 @@ def test_recorded_trajectories_can_teach(finished, tmp_path):
     write_trajectories(tmp_path / "demos.jsonl", recorded)
     training, _ = run(tmp_path / "run", teacher=str(tmp_path / "demos.jsonl"), warm_episodes=2, steps=0)
     assert len(training.demonstrations()) == 2
+
+
+def test_copies_of_a_task_are_demonstrated_once():
+    class Doubled(Numbers):
+        def get_task(self, split, index):
+            return super().get_task(split, index // 2)
+
+    config = TrainConfig(**{**SMALL, "warm_episodes": 7})
+    episodes = demonstrations(config, functools.partial(GuessNumber, **SMALL["env_args"]), Doubled(30, 30), 14)
+    assert [t.task.data["number"] for t in episodes] == [Numbers(30, 30).get_task("train", i).data["number"] for i in (0, 1, 2, 3)]
 
 
 @pytest.mark.parametrize(
