@@ -240,7 +240,7 @@ def _run(job: Job, make: Callable[[Any, Any], str]) -> str:
         if job.before is not None and not (job.folder / "before.json").exists():
             shutil.copytree(job.before / "eval", job.folder / "eval", dirs_exist_ok=True)
             shutil.copy(job.before / "before.json", job.folder / "before.json")
-        with (job.folder / "log.txt").open("a") as log, Display(Console(file=log, width=160)) as display:
+        with (job.folder / "log.txt").open("a", buffering=1) as log, Display(Console(file=log, width=160)) as display:
             _Worker.display = display
             if _Worker.stopping:  # it may have come while the run was opened
                 raise KeyboardInterrupt
