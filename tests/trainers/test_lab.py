@@ -217,6 +217,18 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
+def test_runs_begin_as_soon_as_their_own_warm_start_is_made_and_not_without_it(tmp_path):
+    guess = SMALL["environments"]["guess"]
+    environments = {"long": {**guess, "warm_epochs": 400}, "guess": guess, "many": {**guess, "warm_episodes": 500}}
+    lab, said = read_lab(file(tmp_path, environments=environments, methods={"grpo": {"estimator": "grpo"}}, seeds=1)), []
+    assert play_lab(lab, tmp_path / "lab", 2, said.append) == ["warm start / many"]
+    told = [line.split("]")[1].split("  ")[0].strip() for line in said]
+    assert sorted(told) == ["guess / grpo / seed-0", "long / grpo / seed-0", "warm start / guess", "warm start / long", "warm start / many"]
+    assert told.index("guess / grpo / seed-0") < told.index("warm start / long") < told.index("long / grpo / seed-0")
+    assert not (tmp_path / "lab" / "runs" / "many").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True], ids=["the process", "all in the terminal"])
 def test_ctrl_c_ends_a_lab_without_beginning_what_is_queued(tmp_path, whole_group):
     path, out = file(tmp_path, settings={**SMALL["settings"], "steps": 10_000}), tmp_path / "lab"

@@ -1,4 +1,4 @@
-"""Playing a lab: warm starts, then tuning runs, then every cell, ``jobs`` at a time; what is there already is left as it is.
+"""Playing a lab: tuning runs, then every cell, each as soon as its warm start is made; what is there already is left as it is.
 
 OUT/lab.yaml  OUT/warm/ENV/{policy/, before.json}  OUT/runs/ENV/METHOD/seed-N/  OUT/tuned.json  OUT/lab.html  OUT/lab.md
 """
@@ -14,7 +14,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -36,13 +37,14 @@ ERROR = "error.txt"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A run for a worker. ``policy``: the warm-started one it begins with; ``before``: a folder that holds its evaluation already."""
+    """A run for a worker: a warm start, or one that begins ``after`` the warm start of that name."""
 
     name: str
     folder: Path
     config: TrainConfig
-    policy: Path | None = None
+    after: str | None = None
     before: Path | None = None
+    """A folder that holds its first evaluation already."""
 
 
 def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
@@ -52,18 +54,18 @@ def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "lab.yaml").write_text(yaml.safe_dump(lab.model_dump(exclude_none=True), sort_keys=False))
-    warm = {path: Job(f"warm start / {path.name}", folder / path, config) for path, config in _warm_starts(lab).items()}
-    _refuse_other_settings([*warm.values(), *(_job(lab, folder, c, {}) for c in trials(lab))])
+    warm = [Job(_warm_name(path), folder / path, config) for path, config in _warm_starts(lab).items()]
+    tuning = [_job(lab, folder, cell, {}) for cell in trials(lab)]
+    _refuse_other_settings([*warm, *tuning])
     stop, halt = _Call(), _Call()
     pool = _pool(jobs, stop, halt)
     try:
-        failed = _play(pool, list(warm.values()), _warm_up, say)
-        ready = {path for path, job in warm.items() if job.name not in failed}
-        failed += _play(pool, [_job(lab, folder, c, {}) for c in trials(lab) if warm_path(lab, c) in ready], _train, say)
+        failed = _play(pool, jobs, [*warm, *tuning], say) if tuning else []
         chosen = choose(lab, folder)
-        due = [_job(lab, folder, c, chosen.get((c.environment, c.method), {})) for c in cells(lab) if warm_path(lab, c) in ready]
+        due = [_job(lab, folder, cell, chosen.get((cell.environment, cell.method), {})) for cell in cells(lab)]
         _refuse_other_settings(due)
-        return failed + _play(pool, due, _train, say)
+        rest = [job for job in (*warm, *due) if job.name not in failed and job.after not in failed]
+        return failed + _play(pool, jobs, rest, say)
     except KeyboardInterrupt:
         say("\nstopping at the next safe point; Ctrl-C again stops at once")
         stop.give()
@@ -78,6 +80,10 @@ def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
         pool.shutdown(cancel_futures=True)
         stop.give()
         halt.give()
+
+
+def _warm_name(path: Path) -> str:
+    return f"warm start / {path.name}"
 
 
 def _warm_starts(lab: Lab) -> dict[Path, TrainConfig]:
@@ -108,7 +114,7 @@ def _job(lab: Lab, folder: Path, cell: Cell, chosen: Mapping[str, Any]) -> Job:
     own = config.model_copy(update={"policy": str(warm / "policy"), "warm_episodes": 0})
     name = " / ".join(cell.path.parts[1:])
     same = cell.trial is None and warm_config(lab, cell).eval_split == config.eval_split
-    return Job(name, folder / cell.path, own, warm / "policy", warm if same else None)
+    return Job(name, folder / cell.path, own, _warm_name(warm), warm if same else None)
 
 
 def _refuse_other_settings(jobs: Sequence[Job]) -> None:
@@ -118,26 +124,33 @@ def _refuse_other_settings(jobs: Sequence[Job]) -> None:
         if not (job.folder / "config.yaml").exists():
             continue
         there, wanted = (c.model_dump(exclude={"policy"}) for c in (RunFolder.open(job.folder).config, job.config))
-        counts = [key for key in wanted if job.policy is not None or shapes_warm_start(key)]
+        counts = [key for key in wanted if job.after is not None or shapes_warm_start(key)]
         changed = [f"{key}: {there[key]!r} there, {wanted[key]!r} now" for key in counts if there[key] != wanted[key]]
         if changed:
             raise ValueError(f"{job.folder} was run with other settings ({'; '.join(changed)}); remove it, or choose another --out")
 
 
-def _play(pool: ProcessPoolExecutor, jobs: Sequence[Job], task: Callable[[Job], str], say: Say) -> list[str]:
-    """Names of the jobs that failed."""
-    futures: dict[Future[str], Job] = {pool.submit(task, job): job for job in jobs}
-    failed: list[str] = []
+def _play(pool: ProcessPoolExecutor, at_once: int, jobs: Sequence[Job], say: Say) -> list[str]:
+    """Play ``jobs`` in their order, but none before its warm start, or without it; names of those that failed."""
+    waiting, running = list(jobs), dict[Future[str], Job]()
+    made, failed = set[str | None]({None}), list[str]()
     started, played = time.monotonic(), 0
-    for number, future in enumerate(as_completed(futures), start=1):
-        job = futures[future]
-        told = future.result()
-        if told.startswith("FAILED"):
-            failed.append(job.name)
-        if told:
-            played += 1
-            rest = (len(jobs) - number) * (time.monotonic() - started) / played
-            say(f"[{number:>3}/{len(jobs)}] {job.name:<48} {told}   about {rest / 60:.0f} min left")
+    while waiting or running:
+        for job in [job for job in waiting if job.after in made][: at_once - len(running)]:
+            waiting.remove(job)
+            running[pool.submit(_warm_up if job.after is None else _train, job)] = job
+        for future in wait_for(running, return_when=FIRST_COMPLETED).done:
+            job, told = running.pop(future), future.result()
+            if told.startswith("FAILED"):
+                failed.append(job.name)
+                waiting = [other for other in waiting if other.after != job.name]
+            else:
+                made.add(job.name)
+            if told:
+                played += 1
+                left = len(waiting) + len(running)
+                rest = left * (time.monotonic() - started) / played
+                say(f"[{len(jobs) - left:>3}/{len(jobs)}] {job.name:<48} {told}   about {rest / 60:.0f} min left")
     return failed
 
 
