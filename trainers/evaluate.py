@@ -56,7 +56,11 @@ async def evaluate_async(
     config = {"schema": SCHEMA, "env": tasks[0].env_id, "split": split, "agent": agent.name, "seed": seed}
     wanted = {(task.hash, member): task for task in tasks for member in range(k)}
     if len(wanted) < len(tasks) * k:
-        raise ValueError(f"split {split!r} holds equal tasks: {len(tasks)} tasks, {len({t.hash for t in tasks})} different; remove copies")
+        different = len({t.hash for t in tasks})
+        raise ValueError(
+            f"of the first {len(tasks)} tasks of split {split!r} only {different} are different, and a copy would count twice; "
+            "remove copies, take fewer tasks, or let an environment that makes its tasks make more kinds of them"
+        )
     played: dict[tuple[str, int], Trajectory] = {}
     log = None if out is None else Path(out) / "trajectories.jsonl"
     if log is not None:

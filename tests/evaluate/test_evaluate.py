@@ -122,6 +122,17 @@ def test_a_train_split_needs_permission():
         evaluate(Pick, agent(1), "test", n_tasks=9)
 
 
+class Copied(Pick):
+    def __init__(self):
+        Env.__init__(self, ListTaskSet({"test": ("test", [*tasks("test"), tasks("test")[0]])}))
+
+
+def test_a_task_that_would_count_twice_is_refused():
+    with pytest.raises(ValueError, match="of the first 5 tasks of split 'test' only 4 are different.*take fewer tasks"):
+        evaluate(Copied, agent(1), "test")
+    assert evaluate(Copied, agent(1), "test", n_tasks=4)["episodes"] == 4
+
+
 def test_compare_pairs_tasks(tmp_path):
     for skill in (0, 2):
         evaluate(Pick, agent(skill), "test", out=tmp_path / str(skill))
