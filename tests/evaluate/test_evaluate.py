@@ -128,7 +128,7 @@ class Copied(Pick):
 
 
 def test_a_task_that_would_count_twice_is_refused():
-    with pytest.raises(ValueError, match="of the first 5 tasks of split 'test' only 4 are different.*take fewer tasks"):
+    with pytest.raises(ValueError, match=r"of the first 5 tasks of split 'test' only 4 are different.*take fewer tasks"):
         evaluate(Copied, agent(1), "test")
     assert evaluate(Copied, agent(1), "test", n_tasks=4)["episodes"] == 4
 

@@ -17,7 +17,7 @@ from turnwise.trainers.lab.charts import Series, line_chart, ticks
 from turnwise.trainers.lab.curves import Curve, band, over_seeds
 from turnwise.trainers.lab.grid import Cell, Lab, cell_config, cells, read_lab, trials, warm_config
 from turnwise.trainers.lab.play import play_lab
-from turnwise.trainers.lab.report import write_lab_report
+from turnwise.trainers.lab.report import overview, unfinished, write_lab_report
 from turnwise.trainers.lab.table import rows
 from turnwise.trainers.signal import signal_and_noise
 from turnwise.trainers.stats import Interval
@@ -127,6 +127,22 @@ def test_methods_are_compared_seed_by_seed_over_the_rollouts_that_all_of_them_pl
     assert first.rollouts_to["0.5"] == (pytest.approx(100.0), 2)  # never, 100, 75
     assert second.rollouts_to["0.5"] == (pytest.approx(75.0), 3)
     assert second.dead_groups.mean == pytest.approx(0.4)
+
+
+def test_an_overview_sets_all_methods_against_the_baseline_on_all_environments():
+    lab = Lab(**{**SMALL, "environments": {"guess": SMALL["environments"]["guess"], "other": {"env": "turnwise/KeyDoor-v0"}}})
+    flat = {s: curve([0, 100], [0.2, 0.4 + 0.1 * s]) for s in range(2)}
+    ahead = {s: curve([0, 100], [0.2, 0.5 + 0.1 * s]) for s in range(2)}
+    noisy = {0: curve([0, 100], [0.2, 0.6]), 1: curve([0, 100], [0.2, 0.4])}
+    found = {("guess", "grpo"): flat, ("guess", "turns"): ahead, ("other", "grpo"): flat, ("other", "turns"): noisy}
+    # areas differ by 0.05 and 0.05; by 0.1 and -0.05, whose mean is 0.025 and half interval 12.706 * 0.10607 / sqrt(2)
+    assert overview(lab, rows(lab, found)) == (["method", "guess", "other"], [["turns", "+0.050 ±0.000 *", "+0.025 ±0.953"]])
+    alone = Lab(**SMALL)
+    assert overview(alone, rows(alone, {("guess", "grpo"): flat, ("guess", "turns"): ahead})) == ([], [])
+    assert unfinished(lab, found) == []
+    assert unfinished(lab, {("other", "turns"): {0: noisy[0]}})[-1] == "other / turns / seed-1"
+    many = Lab(**{**SMALL, "seeds": 8})
+    assert unfinished(many, {("guess", "grpo"): flat}) == ["14 of 16 runs of guess"]
 
 
 def test_turn_reward_that_rises_while_the_outcome_does_not_is_marked():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,11 +36,17 @@ def write_lab_report(lab: Lab, folder: Path) -> Path:
     for name, svg in charts.items():
         (folder / "charts" / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
     (folder / "lab.json").write_text(json.dumps(_finite([asdict(r) | {"hacking": r.hacking} for r in table]), indent=1) + "\n")
-    missing = [" / ".join(c.path.parts[1:]) for c in cells(lab) if c.seed not in curves.get((c.environment, c.method), {})]
+    missing = unfinished(lab, curves)
     tuned = json.loads((folder / "tuned.json").read_text()) if (folder / "tuned.json").exists() else []
     (folder / "lab.md").write_text(markdown(lab, table, missing), encoding="utf-8")
     page = Template((_HERE / "page.html").read_text(encoding="utf-8"), autoescape=True).render(
-        lab=lab, tables=_tables(lab, table), charts=charts, missing=missing, tuned=tuned, settings=json.dumps(lab.model_dump(), indent=1)
+        lab=lab,
+        overview=overview(lab, table),
+        tables=_tables(lab, table),
+        charts=charts,
+        missing=missing,
+        tuned=tuned,
+        settings=json.dumps(lab.model_dump(), indent=1),
     )
     part = folder / "lab.html.part"
     part.write_text(page, encoding="utf-8")
@@ -59,6 +66,35 @@ def draw(lab: Lab, curves: Mapping[tuple[str, str], Mapping[int, Curve]]) -> dic
             ]
             out[f"{environment}-{along}"] = line_chart(lines, title=environment, x=what, y="held-out success")
     return out
+
+
+def unfinished(lab: Lab, curves: Mapping[tuple[str, str], Mapping[int, Curve]]) -> list[str]:
+    """Runs that are not finished, by name; where they are more than twelve, how many there are of each environment."""
+    missing = [c for c in cells(lab) if c.seed not in curves.get((c.environment, c.method), {})]
+    if len(missing) <= 12:
+        return [" / ".join(c.path.parts[1:]) for c in missing]
+    counts = Counter(c.environment for c in missing)
+    runs = len(cells(lab)) // len(lab.environments)
+    return [f"{counts[name]} of {runs} runs of {name}" for name in lab.environments if counts[name]]
+
+
+def overview(lab: Lab, table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """(names of columns, lines) of one table of the whole lab: what the area of every method is over the baseline's, on every environment.
+
+    A star where the interval does not hold 0. Empty where a single environment is to be told of.
+    """
+    names = [name for name in lab.environments if any(r.environment == name for r in table)]
+    others = [method for method in lab.methods if method != lab.against]
+    if len(names) < 2 or not others:
+        return [], []
+    found = {(r.environment, r.method): r.against for r in table}
+    return ["method", *names], [[m, *(_gain(found.get((name, m))) for name in names)] for m in others]
+
+
+def _gain(value: Interval | None) -> str:
+    if value is None:
+        return ""
+    return span(value, signed=True) + (" *" if value.low > 0 or value.high < 0 else "")
 
 
 def header(lab: Lab, table: Sequence[Row]) -> list[str]:
@@ -109,11 +145,18 @@ def markdown(lab: Lab, table: Sequence[Row], missing: Sequence[str]) -> str:
     out = [f"# {lab.title}", ""]
     if missing:
         out += [f"Not finished: {', '.join(missing)}.", ""]
+    head, lines = overview(lab, table)
+    if head:
+        out += [f"Area less that of {lab.against} with the same seed; * the 95% interval does not hold 0.", "", *_grid(head, lines), ""]
     for name, head, lines, budget in _tables(lab, table):
         out += [f"## {name}", "", f"Area over the first {budget:,.0f} rollouts.", ""]
         out += [f"![held-out success of {name}](charts/{name}-rollouts.svg)", ""]
-        out += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(cell) + " |" for cell in lines), ""]
+        out += [*_grid(head, lines), ""]
     return "\n".join(out)
+
+
+def _grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(line) + " |" for line in lines)]
 
 
 def _tables(lab: Lab, table: Sequence[Row]) -> list[tuple[str, list[str], list[list[str]], float]]:
