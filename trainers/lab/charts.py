@@ -58,7 +58,7 @@ def legend(names: Sequence[str]) -> str:
     parts, at = [], 4.0
     rows, line = 1, 0
     for index, name in enumerate(names):
-        width = 30 + 6.6 * len(name)
+        width = 38 + 7.4 * len(name)
         if at + width > 2 * WIDTH:
             at, line, rows = 4.0, line + 1, rows + 1
         y = 12 + 18 * line
