@@ -235,7 +235,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
 @pytest.mark.slow
 def test_runs_begin_as_soon_as_their_own_warm_start_is_made_and_not_without_it(tmp_path):
     guess = SMALL["environments"]["guess"]
-    environments = {"long": {**guess, "warm_epochs": 400}, "guess": guess, "many": {**guess, "warm_episodes": 500}}
+    environments = {"long": {**guess, "warm_epochs": 500}, "guess": guess, "many": {**guess, "warm_episodes": 500}}
     lab, said = read_lab(file(tmp_path, environments=environments, methods={"grpo": {"estimator": "grpo"}}, seeds=1)), []
     assert play_lab(lab, tmp_path / "lab", 2, said.append) == ["warm start / many"]
     told = [line.split("]")[1].split("  ")[0].strip() for line in said]
