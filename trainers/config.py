@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .config_parts import FORKING, CriticConfig, GateConfig, TreeConfig, VisionConfig
+from .config_parts import FORKING, UNREAD, CriticConfig, GateConfig, PreferenceConfig, TreeConfig, VisionConfig
 from .credit.modifiers import Modifiers
 from .credit.registry import check_critic, check_parameters, reads_turn_rewards
 from .crediting import Estimated
@@ -72,6 +72,8 @@ class TrainConfig(BaseModel):
     """Further turn rewards by name: a weight, or {weight: ..., and its arguments}. ``trainers.shaping.FUNCTIONS`` are known."""
     gate: GateConfig | None = None
     """Which turn rewards count only where more important ones were good enough; None: all count."""
+    preference: PreferenceConfig | None = None
+    """Learn from pairs of episodes and turns (DPO, IPR) instead of by a policy gradient; None: the gradient."""
     steps: int = Field(default=50, ge=0)
     groups: int = Field(default=16, ge=1)
     """Tasks per step."""
@@ -189,7 +191,7 @@ class TrainConfig(BaseModel):
     @property
     def needs_reference(self) -> bool:
         """Whether the policy as it was before reinforcement learning is needed."""
-        return self.kl_coef > 0 or self.loss_options().needs_reference
+        return self.kl_coef > 0 or self.preference is not None or self.loss_options().needs_reference
 
     def check_estimator(self) -> None:
         """Raise ``ValueError`` if the estimator or a modifier is unknown, does not take its arguments, or does not go with the critic or
@@ -205,6 +207,7 @@ class TrainConfig(BaseModel):
             if self.objective == "gvpo" and c.coef > 0:
                 raise ValueError(f"critic.coef is {c.coef}, but gvpo has no gradient to add to; set coef to 0")
         self._check_tree()
+        self._check_preference()
         valued = "turn" if self.tree is not None and self.tree.probes else None
         check_parameters(self.estimator, self.estimator_args, valued if c is None else c.level)
         Estimated(self.estimator, self.estimator_args, self.modifiers)
@@ -216,6 +219,14 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 f"kl_in is 'reward', but {self.estimator} reads outcomes alone; use kl_in loss, or turn_rloo or another of turns"
             )
+
+    def _check_preference(self) -> None:
+        if self.preference is None:
+            return
+        unread = [name for name in UNREAD if getattr(self, name) != type(self).model_fields[name].default]
+        unread += ["kl_coef"] if self.kl_coef > 0 and self.kl_in == "loss" else []
+        if unread:
+            raise ValueError(f"preference learns from pairs and does not read {', '.join(unread)}; leave them out, or preference")
 
     def _check_tree(self) -> None:
         tree, names = self.tree, {self.estimator, self.estimator_args.get("base")}

@@ -1,4 +1,4 @@
-"""Parts of the configuration that are mappings of their own: the gate, what a policy sees, the critic, trees."""
+"""Parts of the configuration that are mappings of their own: the gate, what a policy sees, the critic, trees, preferences."""
 
 from __future__ import annotations
 
@@ -85,6 +85,39 @@ class CriticConfig(BaseModel):
         return self
 
 
+class PreferenceConfig(BaseModel):
+    """Learning from pairs (DPO, IPR) in place of the policy gradient: ``trainers.preference``; see docs/credit.md.
+
+    A turn is worth its advantage by the ``estimator``, so that "vine" or a critic gives IPR's step rewards.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pairs: list[Literal["outcome", "step"]] = Field(default=["outcome", "step"], min_length=1)
+    """Whole episodes of a task, the better against the worse; and the best turn of a state against its worst."""
+    most: int | None = Field(default=None, ge=1)
+    """Pairs of each kind and task that are learned from, drawn at random; None: all."""
+    same: Literal["prefix", "anchor"] = "prefix"
+    """What one state is: the very tokens up to the turn, or the environment's key of it."""
+    extent: Literal["turn", "suffix"] = "suffix"
+    """What a step pair compares: the turn alone, or with all that follows (IPR)."""
+    margin: float = Field(default=0.01, ge=0)
+    """A turn is better if its advantage is more than this above the other's."""
+    outcome_margin: float = Field(default=0.01, ge=0)
+    """An episode is better if its outcome is more than this above the other's."""
+    step_outcome_margin: float | None = 0.01
+    """The better turn's episode must also have an outcome more than this above the other's (IPR); None: it may have any."""
+    beta: float = Field(default=0.1, gt=0)
+    """DPO's temperature."""
+    sft: float = Field(default=0.0, ge=0)
+    """Weight of the likelihood of what is preferred (IPR: 1)."""
+
+
+UNREAD = (
+    *("critic", "srpo_beta", "loss_weight", "signal_every", "entropy_coef", "aggregate", "aggregate_length", "ratio", "objective"),
+    *("clip_low", "clip_high", "dual_clip", "correction", "correction_low", "correction_high", "gvpo_beta", "gvpo_anchor", "minibatches"),
+)
+"""Settings that learning from pairs does not read."""
 FORKING = ("tree_rpo", "tree_grpo", "at2po")
 """Estimators of episodes that fork."""
 

@@ -14,7 +14,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +26,24 @@ from ..agents.vision import image_reader
 from ..envs.registry import make
 from ..envs.tasks import TaskSet
 from ..records import Task, Trajectory
-from ..rewards.overlong import cut_off
 from . import checkpoint
-from .assemble import Sample, assemble
 from .collect import Collected, collect, play_groups
 from .config import TrainConfig
 from .crediting import Estimated
-from .critic import Critic, StepValues, update_both
+from .critic import Critic, StepValues
 from .demonstrate import demonstrations, teacher_agent
-from .distill import Routing
 from .evaluate import evaluate
 from .information_gain import InformationGain
 from .kl_reward import KlReward
+from .learn import Lessons
 from .learner import Learner
 from .policies import open_policy, open_reference
 from .progress import Clock, Display
 from .report.write import write_report
 from .runs import RunFolder, derived_seed
 from .shaping import Shaping
-from .signal import gradient_signal
 from .step import measures, save_step, tree_measures
 from .warmstart import demonstration_samples, minibatches, warm_step
-from .weights import weighted
 
 WARM_CHECKPOINT = 100
 """Warm-start steps between checkpoints."""
@@ -241,15 +237,6 @@ class Training:
         reader = image_reader(self.tokenizer)
         return InformationGain(self.model, agent.renderer, temperature=c.temperature, token_budget=c.token_budget, images=reader)
 
-    def _route(self, learner: Learner, agent: PolicyAgent, got: Collected) -> tuple[Collected, dict[str, float]]:
-        """Failures to the policy that is told of a success (SRPO), where the configuration asks for it."""
-        if self.config.srpo_beta is None:
-            return got, {}
-        room = int(base_model(self.model).config.get_text_config().max_position_embeddings)
-        route = Routing(learner.scores, agent.renderer, beta=self.config.srpo_beta, max_tokens=room)
-        advantages, counts = route(got.trajectories, got.advantages)
-        return replace(got, advantages=advantages), counts
-
     def _step(self, learner: Learner, stream: Iterator[Task], display: Display) -> None:
         c = self.config
         self.clock = Clock()
@@ -257,29 +244,16 @@ class Training:
         values = None if self._critic is None else StepValues(self._critic)
         credit = Estimated(c.estimator, c.estimator_args, c.modifiers, values=values, trees=c.tree is not None)
         got = self._collect(learner, stream, agent, credit, display)
-        with self.clock("train"):
-            got, routes = self._route(learner, agent, got)
-            advantages = weighted(got.trajectories, got.advantages, c.loss_weight) if c.loss_weight else got.advantages
-            masked = {n for n, t in enumerate(got.trajectories) if c.overlong == "mask" and cut_off(t)}
-            weighing: dict[str, Any] = {"aggregate": c.aggregate, "aggregate_length": c.aggregate_length, "leave_out": masked}
-            samples = assemble(got.trajectories, token_advantages=advantages, **weighing)
-        signal = self._signal(learner, got, samples)
-        with self.clock("train"):
-            if self._critic is None:
-                metrics = signal | learner.update(samples)
-            else:
-                known = {"step": self.cursor.step, "aggregate": c.aggregate}
-                metrics = signal | update_both(learner, self._critic, samples, got.trajectories, credit, **known)
+        learned = Lessons(c, learner, self._critic)(got, credit, agent, self.clock, step=self.cursor.step)
         self.cursor.step += 1
         self.cursor.rollouts += len(got.played)
         if self.cursor.step % c.save_every == 0 or self.cursor.step in (1, c.steps):
-            save_step(self.run_folder.path / "trajectories", self.cursor.step, got, samples, c.estimator)
+            save_step(self.run_folder.path / "trajectories", self.cursor.step, learned.got, learned.used, c.estimator)
         self.clock.seconds["save"] = self._saving
         row = {"phase": "rl", "step": self.cursor.step, "rollouts": self.cursor.rollouts, **measures(got), "restarts": agent.restarts}
         if c.tree is not None:
             row |= tree_measures(got, c.tree.trunks)
-        row |= {"overlong_masked": len(masked)} if c.overlong == "mask" else {}
-        row |= {**self._shaping.counts, **credit.counts, **routes, **metrics, "seconds": dict(self.clock.seconds)}
+        row |= {**self._shaping.counts, **credit.counts, **learned.row, "seconds": dict(self.clock.seconds)}
         # The row comes before the checkpoint: a row too many is dropped on resume, a row too few could never be had again.
         self.run_folder.log(row)
         if self.cursor.step % c.checkpoint_every == 0 or self.cursor.step == c.steps:
@@ -287,14 +261,6 @@ class Training:
             self._save(learner)
             self._saving = time.perf_counter() - started
         display.step(row, c.steps)
-
-    def _signal(self, learner: Learner, got: Collected, samples: Sequence[Sample]) -> dict[str, float]:
-        c = self.config
-        if not c.signal_every or self.cursor.step % c.signal_every:
-            return {}
-        tasks = {digest: number for number, digest in enumerate(dict.fromkeys(t.task.hash for t in got.trajectories))}
-        with self.clock("signal"):
-            return gradient_signal(learner, samples, [tasks[t.task.hash] for t in got.trajectories])
 
     # ---- what is written -------------------------------------------------------------------------------------------
 

@@ -174,7 +174,10 @@ def _states(trajectory: Trajectory, same: Same) -> list[Hashable]:
     history: tuple[int, ...] = ()
     states: list[Hashable] = []
     for turn in trajectory.turns:
-        trace = cast("TokenTrace", turn.tokens)
+        trace = turn.tokens
+        if trace is None:  # a teacher's, which no policy's pass has read; the next one restarts
+            states.append(None)
+            continue
         history = (() if trace.restart else history) + trace.context_ids
         states.append((history, tuple(span.digest for span in trace.images)))
         history += trace.action_ids

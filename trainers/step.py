@@ -11,7 +11,6 @@ import numpy as np
 
 from ..records import Trajectory
 from ..trajectory_io import write_trajectories
-from .assemble import Sample
 from .collect import Collected
 from .crediting import of_turns
 
@@ -61,12 +60,14 @@ def _whole(trajectory: Trajectory) -> bool:
     return trajectory.fork == 0 and (not trajectory.turns or any(turn.tokens is not None for turn in trajectory.turns))
 
 
-def save_step(folder: Path, step: int, got: Collected, samples: Sequence[Sample], estimator: str) -> None:
-    """Write ``step-N.jsonl`` (episodes) and ``step-N.credit.json`` (advantages of turns, which tokens were trained) to ``folder``."""
+def save_step(folder: Path, step: int, got: Collected, used: set[int], estimator: str) -> None:
+    """Write ``step-N.jsonl`` (episodes) and ``step-N.credit.json`` (advantages of turns, which tokens were trained) to ``folder``.
+
+    ``used``: places of the episodes that moved the policy.
+    """
     target = folder / f"step-{step:05d}.jsonl"
     target.unlink(missing_ok=True)
     write_trajectories(target, got.trajectories)
-    used = {s.rollout for s in samples if s.advantage.any()}
     episodes: list[dict[str, Any]] = []
     for number, (trajectory, own) in enumerate(zip(got.trajectories, of_turns(got.trajectories, got.advantages), strict=True)):
         trained = [[number in used and turn.trained] * len(turn.tokens.action_ids if turn.tokens else ()) for turn in trajectory.turns]

@@ -87,7 +87,7 @@ def pair(split: SplitName, index: int, seed: int) -> str:
 def _scatter(split: SplitName, index: int, seed: int, total: int) -> int:
     """A number below ``total``, different for every (split, index)."""
     if not 0 <= index < total // 3 - 1:
-        raise ValueError(f"name {index} is outside 0..{total // 3 - 2}; make the world smaller")
+        raise ValueError(f"name {index} is outside 0..{total // 3 - 2}; ask for fewer")
     return ((3 * index + SPLITS.index(split)) * 617_251 + seed * 7_919) % total
 
 

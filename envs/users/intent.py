@@ -17,7 +17,7 @@ from ...records import Json, Message, Observation, Outcome, Task, canonical_json
 from ...rewards.users import intention
 from ..base import Manifest, Rng
 from ..scripts import ECHO, NULL
-from ..search.world import SPLITS, SplitName, word
+from ..search.world import SPLITS, Names, SplitName, pair, word
 from ..tasks import Split, TaskSet
 from ..tools.dialects import Said
 from ..tools.env import ToolEnv
@@ -91,8 +91,9 @@ class Intent(ToolEnv):
     for every further detail of the form asked for in the same turn; ``format``; ``executed``. Outcome: 1 if every important detail
     (importance 2 and 3) is submitted with its value and nothing else but right details, else 0. Start: the request, which gives some
     details. End: ``submit``; truncated after ``max_turns`` with 0. Arguments: ``user`` ("scripted", or a mapping, see ``user_of``);
-    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``domains`` in use; ``tasks`` per split;
-    ``dialect``, ``weights``, ``max_turns``. Version 0.
+    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``names``, "made-up" words or, for small
+    policies, "pairs" of words that all splits share; ``domains`` in use; ``tasks`` per split; ``instructions`` in place of rules and
+    signatures; ``dialect``, ``weights``, ``max_turns``. Version 0.
     """
 
     components = ("format", "executed", "intention")
@@ -104,24 +105,28 @@ class Intent(ToolEnv):
         *,
         user: str | Mapping[str, Any] = "scripted",
         holdout: Holdout = "entity",
+        names: Names = "made-up",
         domains: Sequence[str] | None = None,
         tasks: int = 1000,
+        instructions: str | None = None,
         dialect: str = "hermes",
         weights: Mapping[str, float] | None = None,
         max_turns: int = MAX_TURNS,
     ) -> None:
         super().__init__(
-            Wishes(tasks, holdout=holdout, domains=domains),
+            Wishes(tasks, holdout=holdout, names=names, domains=domains),
             dialect=dialect,
             weights=DEFAULT_WEIGHTS if weights is None else weights,
             max_turns=max_turns,
         )
+        self.instructions = instructions
         self._user = user_of(user)
         self.waits = not isinstance(self._user, ScriptedUser)
         self._desk = Desk(self._user, {})
 
     def start(self, task: Task) -> Observation:
-        system = super().start(task)[0]
+        first = super().start(task)[0]
+        system = first if self.instructions is None else Message(role="system", content=self.instructions)
         reply = self._user.begin(cast("Goal", task.data["user"]), self.np_random)
         return (system, Message(role="user", content=reply.text))
 
@@ -202,23 +207,29 @@ def _tells(answer: str, value: str) -> bool:
 
 
 class Wishes(TaskSet):
-    """``count`` tasks a split, the domains in turn. Names of different splits are made of different words; under ``holdout`` "template"
-    half of the domains are of train, a quarter each of validation and test. Raises ``ValueError`` for what is unknown, or leaves a split
-    without a domain."""
+    """``count`` tasks a split, the domains in turn. Names of different splits are different words, or different "pairs" of the same words;
+    under ``holdout`` "template" half of the domains are of train, a quarter each of validation and test. Raises ``ValueError`` for what is
+    unknown, or leaves a split without a domain, and for more tasks than there are names."""
 
-    def __init__(self, count: int = 1000, *, holdout: Holdout = "entity", domains: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, count: int = 1000, *, holdout: Holdout = "entity", names: Names = "made-up", domains: Sequence[str] | None = None
+    ) -> None:
         if count < 1:
             raise ValueError(f"tasks is {count}; it must be at least 1")
+        if names not in ("made-up", "pairs"):
+            raise ValueError(f"names is {names!r}; allowed: made-up, pairs")
+        self._name = word if names == "made-up" else pair
+        self._name("train", count - 1, 0)
         if holdout not in ("entity", "template"):
             raise ValueError(f"holdout is {holdout!r}; allowed: entity, template")
-        names = list(DOMAINS if domains is None else domains)
-        unknown = [name for name in names if name not in DOMAINS]
-        if unknown or not names:
-            raise ValueError(f"domains are {names}; allowed: at least one of {', '.join(DOMAINS)}")
-        if holdout == "template" and len(names) < 4:
-            raise ValueError(f"holdout 'template' divides the domains among the splits; {len(names)} are too few, name 4 or more")
-        shares = {"train": names[::2], "validation": names[1::4], "test": names[3::4]}
-        self.domains = {split: names if holdout == "entity" else shares[split] for split in SPLITS}
+        chosen = list(DOMAINS if domains is None else domains)
+        unknown = [name for name in chosen if name not in DOMAINS]
+        if unknown or not chosen:
+            raise ValueError(f"domains are {chosen}; allowed: at least one of {', '.join(DOMAINS)}")
+        if holdout == "template" and len(chosen) < 4:
+            raise ValueError(f"holdout 'template' divides the domains among the splits; {len(chosen)} are too few, name 4 or more")
+        shares = {"train": chosen[::2], "validation": chosen[1::4], "test": chosen[3::4]}
+        self.domains = {split: chosen if holdout == "entity" else shares[split] for split in SPLITS}
         self.count = count
 
     def list_splits(self) -> list[Split]:
@@ -229,7 +240,7 @@ class Wishes(TaskSet):
         name = cast("SplitName", split)
         chosen = self.domains[name][index % len(self.domains[name])]
         rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, list(DOMAINS).index(chosen), 11]))
-        data, opening = _wish(chosen, word(name, index, 0), rng)
+        data, opening = _wish(chosen, self._name(name, index, 0), rng)
         prompt = (Message(role="user", content=opening),)
         return Task(id=f"{split}-{chosen}-{index}", env_id=ENV_ID, split=split, prompt=prompt, data=data)
 
@@ -270,6 +281,7 @@ MANIFEST = Manifest(
     scripts={
         "expert": f"{_SCRIPTS}:Clarify",
         "random": f"{_SCRIPTS}:RandomClerk",
+        "erring": f"{_SCRIPTS}:Erring",
         "ask_all": f"{_SCRIPTS}:AskAll",
         "hack_spam": f"{_SCRIPTS}:Spam",
         "hack_guess": f"{_SCRIPTS}:Guess",

@@ -47,6 +47,21 @@ class AskAll(Clarify):
         return [" ".join(field.question for field in self.fields.values())]
 
 
+class Erring(Clarify):
+    """Asks for all that the request leaves open, also for what turns out not to matter; but leaves out every question with chance
+    ``leave_out``, and what it would have told."""
+
+    def __init__(self, dialect: str = "hermes", *, talk: bool = False, leave_out: float = 0.2) -> None:
+        super().__init__(dialect, talk=talk)
+        self.leave_out = leave_out
+
+    def plan(self, missing: list[str]) -> list[str]:
+        given = [name for name in self.wanted if name not in missing]
+        asked = [name for name in self.fields if name not in given and self.rng.random() >= self.leave_out]
+        self.wanted = {name: value for name, value in self.wanted.items() if name in asked or name in given}
+        return super().plan(asked)
+
+
 class RandomClerk(Clarify):
     """Asks for some of what is missing, and guesses the rest."""
 

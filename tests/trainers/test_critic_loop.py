@@ -12,15 +12,11 @@ from turnwise.trainers.progress import Display
 from turnwise.trainers.runs import RunFolder
 from turnwise.trajectory_io import read_trajectories
 
-from .test_loop import SMALL, run, weights
+from .small import SMALL, rows, run, weights
 
 TURN = {"estimator": "turn_ppo", "critic": {"trunk": "separate", "lr": 1e-3}}
 TOKEN = {"estimator": "token_gae", "estimator_args": {"lam": 0.95}, "critic": {"level": "token", "coef": 0.5, "clip": 0.2}}
 HEAD = {"estimator": "bilevel_gae", "critic": {"level": "token", "epochs": 3, "hidden": 8}, "aggregate": "rollout"}
-
-
-def rows(folder):
-    return [row for row in RunFolder.open(folder).metrics() if row["phase"] == "rl"]
 
 
 def critic_state(folder):

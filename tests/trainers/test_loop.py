@@ -9,12 +9,10 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 from turnwise.agents.tiny import build_tiny
 from turnwise.envs.guess_number import GuessNumber, Numbers
 from turnwise.records import Outcome, TokenTrace
@@ -27,33 +25,7 @@ from turnwise.trainers.progress import Clock, Display
 from turnwise.trainers.runs import RunFolder
 from turnwise.trajectory_io import read_trajectories, write_trajectories
 
-SMALL = {
-    "env": "turnwise/GuessNumber-v0",
-    "env_args": {"high": 30, "max_turns": 5},
-    "tiny": {"hidden": 32, "layers": 1, "heads": 2, "vocab_size": 320},
-    "warm_episodes": 24,
-    "teacher": "random",
-    "warm_epochs": 40,
-    "warm_batch": 8,
-    "steps": 3,
-    "groups": 3,
-    "group_size": 4,
-    "lr": 1e-3,
-    "max_new_tokens": 12,
-    "eval_tasks": 3,
-    "eval_split": "validation",
-    "save_every": 2,
-}
-
-
-def run(folder, **changes):
-    training = Training(RunFolder.create(folder, TrainConfig(**{**SMALL, **changes})))
-    with Display() as display:
-        return training, training.run(display)
-
-
-def weights(folder):
-    return load_file(sorted(Path(folder).glob("checkpoints/step-*"))[-1] / "model.safetensors")
+from .small import SMALL, run, started, weights
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +191,7 @@ def test_copies_of_a_task_are_demonstrated_once():
 )
 def test_wrong_settings_are_explained_before_anything_runs(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        Training(RunFolder.create(tmp_path / "run", TrainConfig(**{**SMALL, **changes})))
+        started(tmp_path / "run", **changes)
 
 
 TRACE = TokenTrace(context_ids=(1,), action_ids=(2, 3), logprobs=(-0.5, -0.25), restart=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from turnwise.records import Message, Outcome, StopReason, Task, TokenTrace, ToolCall, Trajectory, Turn
 from turnwise.rewards.rubric import Rubric
 from turnwise.trainers.cli import app
@@ -21,22 +20,7 @@ from turnwise.trainers.shaping import Shaping
 from turnwise.trainers.step import measures
 from typer.testing import CliRunner
 
-SMALL = {
-    "env": "turnwise/GuessNumber-v0",
-    "env_args": {"high": 30, "max_turns": 3},
-    "tiny": {"hidden": 32, "layers": 1, "heads": 2, "vocab_size": 320},
-    "warm_episodes": 24,
-    "teacher": "random",
-    "warm_epochs": 40,
-    "warm_batch": 8,
-    "steps": 3,
-    "groups": 3,
-    "group_size": 6,
-    "lr": 1e-3,
-    "max_new_tokens": 12,
-    "eval_tasks": 2,
-    "eval_split": "validation",
-}
+from .small import rows, run, started, weights
 
 
 def episode(name, rewards, score, *, seed=0, logprobs=(-0.5, -1.0), valid=True):
@@ -129,14 +113,9 @@ MODIFIERS = [
 ]
 
 
-def weights(folder):
-    return load_file(sorted(folder.glob("checkpoints/step-*"))[-1] / "model.safetensors")
-
-
 def test_a_stopped_run_with_modifiers_ends_like_one_that_was_not(tmp_path, monkeypatch):
-    config = TrainConfig(**SMALL, estimator="gigpo", modifiers=MODIFIERS)
-    with Display() as display:
-        Training(RunFolder.create(tmp_path / "whole", config)).run(display)
+    options = {"env_args": {"high": 30, "max_turns": 3}, "group_size": 6, "eval_tasks": 2, "estimator": "gigpo", "modifiers": MODIFIERS}
+    run(tmp_path / "whole", **options)
 
     class Stopped(Exception):
         pass
@@ -152,12 +131,12 @@ def test_a_stopped_run_with_modifiers_ends_like_one_that_was_not(tmp_path, monke
         with monkeypatch.context() as patch:
             patch.setattr(Training, "_step", stopping)
             with pytest.raises(Stopped):
-                Training(RunFolder.create(tmp_path / "stopped", config)).run(display)
+                started(tmp_path / "stopped", **options).run(display)
         Training(RunFolder.open(tmp_path / "stopped")).run(display)
     whole, stopped = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
-    rows = [[r for r in RunFolder.open(tmp_path / name).metrics() if r["phase"] == "rl"] for name in ("whole", "stopped")]
-    counters = [n for n in rows[0][0] if n.startswith(tuple(list_modifiers()))]
+    both = [rows(tmp_path / name) for name in ("whole", "stopped")]
+    counters = [n for n in both[0][0] if n.startswith(tuple(list_modifiers()))]
     assert counters == [
         "prof_dropped",
         "similar_anchors_turns",
@@ -168,9 +147,9 @@ def test_a_stopped_run_with_modifiers_ends_like_one_that_was_not(tmp_path, monke
         "xrpo_turns",
         "entropy_weighting_tokens",
     ]
-    assert [[row[n] for n in counters] for row in rows[0]] == [[row[n] for n in counters] for row in rows[1]]
+    assert [[row[n] for n in counters] for row in both[0]] == [[row[n] for n in counters] for row in both[1]]
     # noise gives every group a signal: nothing is replaced, and of each group of six two go
-    assert [(row["prof_dropped"], row["groups_replaced"], row["redit_outcomes"]) for row in rows[0]] == [(6, 0, 12)] * 3
+    assert [(row["prof_dropped"], row["groups_replaced"], row["redit_outcomes"]) for row in both[0]] == [(6, 0, 12)] * 3
 
 
 def test_recipes_say_what_is_wrong_with_their_modifiers(tmp_path):
@@ -250,7 +229,7 @@ def alike(failed, good):
 def test_code_similarity_from_a_recipe(monkeypatch):
     group = [coder(1.0, say("x"), say("x"), say("x")), coder(1.0, say("x"), say("x")), coder(0.0, say("x"), say("x"), say("x"))]
     monkeypatch.setitem(__import__("sys").modules, "alike_for_test", type("M", (), {"alike": staticmethod(alike)}))
-    config = TrainConfig(**SMALL, rubric={"code_similarity": {"weight": 1.0, "similarity": "alike_for_test:alike"}})
+    config = TrainConfig(rubric={"code_similarity": {"weight": 1.0, "similarity": "alike_for_test:alike"}})
     shaped = Shaping(config, None).of_step(None)(group)
     assert [t.outcome.score for t in shaped] == pytest.approx([1.0, 1.0, 0.3])
     assert [t.outcome.success for t in shaped] == [True, True, False]

@@ -111,6 +111,21 @@ def test_step_pairs_of_one_state():
     assert len(step_pairs(episodes, [0.4, 0.0, 0.4, 0.9, 0.5, 0.0], same="anchor", outcome_margin=None)) == 1
 
 
+def test_turns_without_tokens_are_in_no_state():
+    """A teacher's first turn, after which two forks begin with the whole history: they meet in their first own turn."""
+
+    def fork(action, score, rollout):
+        made = episode([1, action, 4], score, contexts=[[5], [5, 1, 9], [9]], rollout=rollout)
+        first, second, third = made.turns
+        second = replace(second, tokens=replace(second.tokens, restart=True))
+        return replace(made, turns=(replace(first, tokens=None), second, third))
+
+    forks = [fork(2, 1.0, 0), fork(3, 0.0, 1)]
+    (pair,) = step_pairs(forks, [0.0, 1.0, 0.0, 0.0, -1.0, 0.0])
+    assert [[turn.trained for turn in side.turns] for side in (pair.chosen, pair.rejected)] == [[False, True, True]] * 2
+    assert (pair.chosen.rollout, pair.rejected.rollout) == (0, 1)
+
+
 def test_outcome_pairs_are_of_one_group_and_apart():
     episodes = [episode([7], 0.3), episode([8], 1.0, rollout=1), episode([9], 0.305, rollout=2), episode([10], 0.0, rollout=3, seed=1)]
     found = outcome_pairs(episodes)

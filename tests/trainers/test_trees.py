@@ -10,7 +10,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from turnwise.agents.branching import Entropy
 from turnwise.agents.policy import PolicyAgent
 from turnwise.agents.scripted import ScriptedAgent
@@ -34,6 +33,7 @@ from turnwise.trainers.vine import return_from, value_states
 from turnwise.trajectory_io import read_trajectories
 
 from .conftest import VOCABULARY
+from .small import run, started, weights
 
 TASK = Task(id="t", env_id="x/X-v0", split="train")
 
@@ -269,21 +269,12 @@ def test_on_policy_ratios_of_forks_are_one():
 
 
 SMALL = {
-    "env": "turnwise/GuessNumber-v0",
     "env_args": {"high": 30, "max_turns": 4},
-    "tiny": {"hidden": 32, "layers": 1, "heads": 2, "vocab_size": 320},
-    "warm_episodes": 24,
-    "teacher": "random",
-    "warm_epochs": 40,
-    "warm_batch": 8,
     "steps": 2,
     "groups": 2,
-    "group_size": 4,
     "replace_rounds": 0,
-    "lr": 1e-3,
     "max_new_tokens": 10,
     "eval_tasks": 2,
-    "eval_split": "validation",
     "save_every": 1,
 }
 WORLD = {"world": {"train": 40, "validation": 12, "test": 12}, "max_turns": 3, "topk": 1, "instructions": "Search."}
@@ -305,19 +296,9 @@ RUNS = [
 ]
 
 
-def run(folder, **changes):
-    training = Training(RunFolder.create(folder, TrainConfig(**{**SMALL, **changes})))
-    with Display() as display:
-        return training, training.run(display)
-
-
-def weights(folder):
-    return load_file(sorted(folder.glob("checkpoints/step-*"))[-1] / "model.safetensors")
-
-
 @pytest.mark.parametrize(("estimator", "tree", "changes"), RUNS, ids=[f"{name}-{more.get('env', '')}" for name, _, more in RUNS])
 def test_estimators_of_trees_train(tmp_path, estimator, tree, changes):
-    training, _ = run(tmp_path / "run", estimator=estimator, tree=tree, **changes)
+    training, _ = run(tmp_path / "run", **{**SMALL, **changes}, estimator=estimator, tree=tree)
     rows = [r for r in training.run_folder.metrics() if r["phase"] == "rl"]
     saved = read_trajectories(tmp_path / "run" / "trajectories" / "step-00001.jsonl")
     for row in rows:
@@ -341,7 +322,7 @@ def test_estimators_of_trees_train(tmp_path, estimator, tree, changes):
 
 
 def test_a_run_of_trees_taken_up_again_ends_with_the_weights_of_one_that_was_not_stopped(tmp_path):
-    options = {"estimator": "tree_rpo", "tree": {**FORKED, "strategy": "entropy", "probes": 1}, "steps": 3}
+    options = {**SMALL, "estimator": "tree_rpo", "tree": {**FORKED, "strategy": "entropy", "probes": 1}, "steps": 3}
     run(tmp_path / "whole", **options)
     run(tmp_path / "again", **options)
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
@@ -375,7 +356,7 @@ def test_a_run_of_trees_taken_up_again_ends_with_the_weights_of_one_that_was_not
 )
 def test_settings_that_do_not_go_together_are_told_before_anything_runs(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        Training(RunFolder.create(tmp_path / "run", TrainConfig(**{**SMALL, **changes})))
+        started(tmp_path / "run", **{**SMALL, **changes})
 
 
 @pytest.mark.parametrize(

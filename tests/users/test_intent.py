@@ -10,7 +10,7 @@ from turnwise.envs.scripts import Echo, Null
 from turnwise.envs.tools.dialects import DIALECTS, Hermes
 from turnwise.envs.users.domains import DOMAINS
 from turnwise.envs.users.intent import Intent, Wishes, same
-from turnwise.envs.users.intent_scripts import AskAll, Clarify, Guess, RandomClerk, Skip, Spam
+from turnwise.envs.users.intent_scripts import AskAll, Clarify, Erring, Guess, RandomClerk, Skip, Spam
 from turnwise.envs.users.user import asked_for, asks_consent
 from turnwise.records import StopReason
 
@@ -134,6 +134,8 @@ def test_what_cannot_be_used_is_told():
         ({"domains": ["war"]}, "allowed: at least one of table,"),
         ({"domains": ["trip", "car"], "holdout": "template"}, "2 are too few"),
         ({"tasks": 0}, "at least 1"),
+        ({"names": "short"}, "allowed: made-up, pairs"),
+        ({"names": "pairs", "tasks": 60_000}, "name 59999 is outside 0..53331"),
         ({"weights": {"x": 1}}, "unknown turn reward"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -161,6 +163,34 @@ def test_half_of_the_questions_are_not_enough():
     tasks = Wishes().get_task_range("train", 0, 300)
     lucky = sum(t.outcome.score for t in rollout(Intent, ScriptedAgent(RandomClerk), tasks)) / 300
     assert 0.05 < lucky < 0.4  # 0.7 to the power of 3 to 5 missing details, and some luck
+
+
+def test_an_erring_clerk_leaves_out_questions_and_what_they_ask_for():
+    tasks = Wishes().get_task_range("train", 0, 300)
+    for share, least, most in ((0.0, 1.0, 1.0), (0.25, 0.25, 0.45), (1.0, 0.0, 0.0)):  # 0.75 to the power of 3 to 5 is 0.42 to 0.24
+        done = rollout(Intent, ScriptedAgent(Erring, leave_out=share), tasks)
+        assert least <= sum(t.outcome.score for t in done) / 300 <= most
+        assert all(t.outcome.components["exact"] == 1 for t in done)  # nothing is made up
+        assert all(len(t.turns) <= 7 for t in done)  # one field of seven is told by the request
+        if share in (0, 1):
+            assert {len(t.turns) for t in done} == {1 if share else 7}
+
+
+def test_pairs_are_new_in_every_split_but_their_words_are_not():
+    tasks = Wishes(1000, names="pairs", domains=["table"])
+    seen = {s: {t.data["wanted"]["restaurant"] for t in tasks.get_task_range(s, 0, 1000)} for s in ("train", "test")}
+    assert not seen["train"] & seen["test"]
+    words = {s: {half for name in own for half in name.split()} for s, own in seen.items()}
+    assert words["train"] == words["test"]
+    assert len(words["train"]) == 800
+    done = rollout(lambda: Intent(names="pairs"), ScriptedAgent(Clarify), Wishes(names="pairs").get_task_range("test", 0, 60))
+    assert all(t.outcome.score == 1 for t in done)
+
+
+def test_instructions_stand_in_place_of_rules_and_signatures():
+    env, observation, _ = begin(domains=["table"], instructions="Clarify.")
+    assert [m.text for m in observation] == ["Clarify.", "I want to eat out. It is for a farewell."]
+    assert env.step("On which day?")[0][0].text == "On Monday."
 
 
 def test_splits_share_no_names_and_if_wanted_no_domain():
