@@ -17,7 +17,7 @@ from ...records import Json, Message, Observation, Outcome, Task, canonical_json
 from ...rewards.users import intention
 from ..base import Manifest, Rng
 from ..scripts import ECHO, NULL
-from ..search.world import SPLITS, Names, SplitName, pair, word
+from ..search.world import FIRSTS, SECONDS, SPLITS, SplitName, word
 from ..tasks import Split, TaskSet
 from ..tools.dialects import Said
 from ..tools.env import ToolEnv
@@ -91,9 +91,9 @@ class Intent(ToolEnv):
     for every further detail of the form asked for in the same turn; ``format``; ``executed``. Outcome: 1 if every important detail
     (importance 2 and 3) is submitted with its value and nothing else but right details, else 0. Start: the request, which gives some
     details. End: ``submit``; truncated after ``max_turns`` with 0. Arguments: ``user`` ("scripted", or a mapping, see ``user_of``);
-    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``names``, "made-up" words or, for small
-    policies, "pairs" of words that all splits share; ``domains`` in use; ``tasks`` per split; ``instructions`` in place of rules and
-    signatures; ``dialect``, ``weights``, ``max_turns``. Version 0.
+    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``words``, None for names that are made-up
+    words, or, for small policies, how many first and second words all names are pairs of: every split has pairs of its own; ``domains``
+    in use; ``tasks`` per split; ``instructions`` in place of rules and signatures; ``dialect``, ``weights``, ``max_turns``. Version 0.
     """
 
     components = ("format", "executed", "intention")
@@ -105,7 +105,7 @@ class Intent(ToolEnv):
         *,
         user: str | Mapping[str, Any] = "scripted",
         holdout: Holdout = "entity",
-        names: Names = "made-up",
+        words: int | None = None,
         domains: Sequence[str] | None = None,
         tasks: int = 1000,
         instructions: str | None = None,
@@ -114,7 +114,7 @@ class Intent(ToolEnv):
         max_turns: int = MAX_TURNS,
     ) -> None:
         super().__init__(
-            Wishes(tasks, holdout=holdout, names=names, domains=domains),
+            Wishes(tasks, holdout=holdout, words=words, domains=domains),
             dialect=dialect,
             weights=DEFAULT_WEIGHTS if weights is None else weights,
             max_turns=max_turns,
@@ -207,19 +207,18 @@ def _tells(answer: str, value: str) -> bool:
 
 
 class Wishes(TaskSet):
-    """``count`` tasks a split, the domains in turn. Names of different splits are different words, or different "pairs" of the same words;
-    under ``holdout`` "template" half of the domains are of train, a quarter each of validation and test. Raises ``ValueError`` for what is
-    unknown, or leaves a split without a domain, and for more tasks than there are names."""
+    """``count`` tasks a split, the domains in turn. Names of different splits are made of different words, or are different pairs of
+    ``words`` words; under ``holdout`` "template" half of the domains are of train, a quarter each of validation and test. Raises
+    ``ValueError`` for what is unknown, or leaves a split without a domain."""
 
     def __init__(
-        self, count: int = 1000, *, holdout: Holdout = "entity", names: Names = "made-up", domains: Sequence[str] | None = None
+        self, count: int = 1000, *, holdout: Holdout = "entity", words: int | None = None, domains: Sequence[str] | None = None
     ) -> None:
         if count < 1:
             raise ValueError(f"tasks is {count}; it must be at least 1")
-        if names not in ("made-up", "pairs"):
-            raise ValueError(f"names is {names!r}; allowed: made-up, pairs")
-        self._name = word if names == "made-up" else pair
-        self._name("train", count - 1, 0)
+        if words is not None and (not 2 <= words <= len(FIRSTS) or words % 3 == 0):
+            raise ValueError(f"words is {words}; allowed: 2 to {len(FIRSTS)}, no multiple of three, as the splits take every third pair")
+        self.words = words
         if holdout not in ("entity", "template"):
             raise ValueError(f"holdout is {holdout!r}; allowed: entity, template")
         chosen = list(DOMAINS if domains is None else domains)
@@ -235,12 +234,19 @@ class Wishes(TaskSet):
     def list_splits(self) -> list[Split]:
         return [Split(name=name, type=name, num_tasks=self.count) for name in SPLITS]
 
+    def _name(self, split: SplitName, index: int) -> str:
+        """The made-up name of a task; pairs come again after all of the split have been used."""
+        if self.words is None:
+            return word(split, index, 0)
+        number = 3 * (index % (self.words**2 // 3)) + SPLITS.index(split)
+        return f"{FIRSTS[number // self.words]} {SECONDS[number % self.words]}"
+
     def get_task(self, split: str, index: int) -> Task:
         self.check_index(split, index)
         name = cast("SplitName", split)
         chosen = self.domains[name][index % len(self.domains[name])]
         rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, list(DOMAINS).index(chosen), 11]))
-        data, opening = _wish(chosen, self._name(name, index, 0), rng)
+        data, opening = _wish(chosen, self._name(name, index), rng)
         prompt = (Message(role="user", content=opening),)
         return Task(id=f"{split}-{chosen}-{index}", env_id=ENV_ID, split=split, prompt=prompt, data=data)
 

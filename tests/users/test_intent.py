@@ -134,8 +134,8 @@ def test_what_cannot_be_used_is_told():
         ({"domains": ["war"]}, "allowed: at least one of table,"),
         ({"domains": ["trip", "car"], "holdout": "template"}, "2 are too few"),
         ({"tasks": 0}, "at least 1"),
-        ({"names": "short"}, "allowed: made-up, pairs"),
-        ({"names": "pairs", "tasks": 60_000}, "name 59999 is outside 0..53331"),
+        ({"words": 1}, "2 to 400, no multiple of three"),
+        ({"words": 21}, "words is 21"),
         ({"weights": {"x": 1}}, "unknown turn reward"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -177,13 +177,14 @@ def test_an_erring_clerk_leaves_out_questions_and_what_they_ask_for():
 
 
 def test_pairs_are_new_in_every_split_but_their_words_are_not():
-    tasks = Wishes(1000, names="pairs", domains=["table"])
-    seen = {s: {t.data["wanted"]["restaurant"] for t in tasks.get_task_range(s, 0, 1000)} for s in ("train", "test")}
-    assert not seen["train"] & seen["test"]
-    words = {s: {half for name in own for half in name.split()} for s, own in seen.items()}
-    assert words["train"] == words["test"]
-    assert len(words["train"]) == 800
-    done = rollout(lambda: Intent(names="pairs"), ScriptedAgent(Clarify), Wishes(names="pairs").get_task_range("test", 0, 60))
+    tasks = Wishes(1000, words=20, domains=["table"])
+    seen = [{t.data["wanted"]["restaurant"] for t in tasks.get_task_range(s, 0, 1000)} for s in ("train", "validation", "test")]
+    assert [len(names) for names in seen] == [133, 133, 133]  # of 400 pairs
+    assert len(set.union(*seen)) == 399
+    words = [{half for name in own for half in name.split()} for own in seen]
+    assert words[0] == words[1] == words[2]
+    assert len(words[0]) == 40
+    done = rollout(lambda: Intent(words=20), ScriptedAgent(Clarify), Wishes(words=20).get_task_range("test", 0, 60))
     assert all(t.outcome.score == 1 for t in done)
 
 
