@@ -50,8 +50,8 @@ RELATIONS: dict[str, Relation] = {
 }
 KINDS = ("person", "place", "work", "organisation")
 _SYLLABLES = tuple(c + v for c in "bcdfghjklmnprstvwyzq" for v in "aeiou")
-FIRSTS = tuple(a.capitalize() + b for a in _SYLLABLES[:50] for b in _SYLLABLES[50:58])
-SECONDS = tuple(a.capitalize() + b for a in _SYLLABLES[50:] for b in _SYLLABLES[:8])
+_FIRSTS = tuple(a.capitalize() + b for a in _SYLLABLES[:50] for b in _SYLLABLES[50:58])
+_SECONDS = tuple(a.capitalize() + b for a in _SYLLABLES[50:] for b in _SYLLABLES[:8])
 """The number of pairs must be no multiple of three: the splits take every third, and would then share out the second words."""
 _TITLES = ("Song of {}", "Letters from {}", "Shadows over {}", "Return to {}")
 _BODIES = ("{} Guild", "{} Institute", "{} Society", "{} Company")
@@ -80,8 +80,8 @@ def word(split: SplitName, index: int, seed: int) -> str:
 
 def pair(split: SplitName, index: int, seed: int) -> str:
     """The ``index``-th pair of known words of a split; no two (split, index) share a pair, but all share the words."""
-    first, second = divmod(_scatter(split, index, seed, len(FIRSTS) * len(SECONDS)), len(SECONDS))
-    return f"{FIRSTS[first]} {SECONDS[second]}"
+    first, second = divmod(_scatter(split, index, seed, len(_FIRSTS) * len(_SECONDS)), len(_SECONDS))
+    return f"{_FIRSTS[first]} {_SECONDS[second]}"
 
 
 def _scatter(split: SplitName, index: int, seed: int, total: int) -> int:

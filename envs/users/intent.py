@@ -17,7 +17,7 @@ from ...records import Json, Message, Observation, Outcome, Task, canonical_json
 from ...rewards.users import intention
 from ..base import Manifest, Rng
 from ..scripts import ECHO, NULL
-from ..search.world import FIRSTS, SECONDS, SPLITS, SplitName, word
+from ..search.world import SPLITS, SplitName, word
 from ..tasks import Split, TaskSet
 from ..tools.dialects import Said
 from ..tools.env import ToolEnv
@@ -91,9 +91,10 @@ class Intent(ToolEnv):
     for every further detail of the form asked for in the same turn; ``format``; ``executed``. Outcome: 1 if every important detail
     (importance 2 and 3) is submitted with its value and nothing else but right details, else 0. Start: the request, which gives some
     details. End: ``submit``; truncated after ``max_turns`` with 0. Arguments: ``user`` ("scripted", or a mapping, see ``user_of``);
-    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``words``, None for names that are made-up
-    words, or, for small policies, how many first and second words all names are pairs of: every split has pairs of its own; ``domains``
-    in use; ``tasks`` per split; ``instructions`` in place of rules and signatures; ``dialect``, ``weights``, ``max_turns``. Version 0.
+    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``names``, None for a name of its own in
+    every task, or, for small policies, how many names all tasks share, so that only their combination with other details is new;
+    ``domains`` in use; ``tasks`` per split; ``instructions`` in place of rules and signatures; ``dialect``, ``weights``, ``max_turns``.
+    Version 0.
     """
 
     components = ("format", "executed", "intention")
@@ -105,7 +106,7 @@ class Intent(ToolEnv):
         *,
         user: str | Mapping[str, Any] = "scripted",
         holdout: Holdout = "entity",
-        words: int | None = None,
+        names: int | None = None,
         domains: Sequence[str] | None = None,
         tasks: int = 1000,
         instructions: str | None = None,
@@ -114,7 +115,7 @@ class Intent(ToolEnv):
         max_turns: int = MAX_TURNS,
     ) -> None:
         super().__init__(
-            Wishes(tasks, holdout=holdout, words=words, domains=domains),
+            Wishes(tasks, holdout=holdout, names=names, domains=domains),
             dialect=dialect,
             weights=DEFAULT_WEIGHTS if weights is None else weights,
             max_turns=max_turns,
@@ -207,18 +208,18 @@ def _tells(answer: str, value: str) -> bool:
 
 
 class Wishes(TaskSet):
-    """``count`` tasks a split, the domains in turn. Names of different splits are made of different words, or are different pairs of
-    ``words`` words; under ``holdout`` "template" half of the domains are of train, a quarter each of validation and test. Raises
-    ``ValueError`` for what is unknown, or leaves a split without a domain."""
+    """``count`` tasks a split, the domains in turn. Names of different splits are made of different words; where all share so many
+    ``names``, a wish is of one split by its hash, so that none is of two. Under ``holdout`` "template" half of the domains are of train,
+    a quarter each of validation and test. Raises ``ValueError`` for what is unknown, or leaves a split without a domain."""
 
     def __init__(
-        self, count: int = 1000, *, holdout: Holdout = "entity", words: int | None = None, domains: Sequence[str] | None = None
+        self, count: int = 1000, *, holdout: Holdout = "entity", names: int | None = None, domains: Sequence[str] | None = None
     ) -> None:
         if count < 1:
             raise ValueError(f"tasks is {count}; it must be at least 1")
-        if words is not None and (not 2 <= words <= len(FIRSTS) or words % 3 == 0):
-            raise ValueError(f"words is {words}; allowed: 2 to {len(FIRSTS)}, no multiple of three, as the splits take every third pair")
-        self.words = words
+        if names is not None and names < 1:
+            raise ValueError(f"names is {names}; allowed: 1 and more, or none for a name of its own in every task")
+        self.names = names
         if holdout not in ("entity", "template"):
             raise ValueError(f"holdout is {holdout!r}; allowed: entity, template")
         chosen = list(DOMAINS if domains is None else domains)
@@ -234,21 +235,23 @@ class Wishes(TaskSet):
     def list_splits(self) -> list[Split]:
         return [Split(name=name, type=name, num_tasks=self.count) for name in SPLITS]
 
-    def _name(self, split: SplitName, index: int) -> str:
-        """The made-up name of a task; pairs come again after all of the split have been used."""
-        if self.words is None:
-            return word(split, index, 0)
-        number = 3 * (index % (self.words**2 // 3)) + SPLITS.index(split)
-        return f"{FIRSTS[number // self.words]} {SECONDS[number % self.words]}"
-
     def get_task(self, split: str, index: int) -> Task:
         self.check_index(split, index)
         name = cast("SplitName", split)
         chosen = self.domains[name][index % len(self.domains[name])]
         rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, list(DOMAINS).index(chosen), 11]))
-        data, opening = _wish(chosen, self._name(name, index), rng)
+        data, opening = self._draw(name, index, chosen, rng)
         prompt = (Message(role="user", content=opening),)
         return Task(id=f"{split}-{chosen}-{index}", env_id=ENV_ID, split=split, prompt=prompt, data=data)
+
+    def _draw(self, split: SplitName, index: int, chosen: str, rng: Rng) -> tuple[dict[str, Any], str]:
+        if self.names is None:
+            return _wish(chosen, word(split, index, 0), rng)
+        while True:
+            data, opening = _wish(chosen, word("train", int(rng.integers(self.names)), 0), rng)
+            digest = hashlib.sha256(canonical_json([data["domain"], data["wanted"], sorted(data["missing"])]).encode()).digest()
+            if digest[0] % len(SPLITS) == SPLITS.index(split):
+                return data, opening
 
 
 def _wish(chosen: str, name: str, rng: Rng) -> tuple[dict[str, Any], str]:

@@ -12,7 +12,7 @@ from turnwise.envs.users.domains import DOMAINS
 from turnwise.envs.users.intent import Intent, Wishes, same
 from turnwise.envs.users.intent_scripts import AskAll, Clarify, Erring, Guess, RandomClerk, Skip, Spam
 from turnwise.envs.users.user import asked_for, asks_consent
-from turnwise.records import StopReason
+from turnwise.records import StopReason, canonical_json
 
 WRITE = Hermes().write
 
@@ -134,8 +134,7 @@ def test_what_cannot_be_used_is_told():
         ({"domains": ["war"]}, "allowed: at least one of table,"),
         ({"domains": ["trip", "car"], "holdout": "template"}, "2 are too few"),
         ({"tasks": 0}, "at least 1"),
-        ({"words": 1}, "2 to 400, no multiple of three"),
-        ({"words": 21}, "words is 21"),
+        ({"names": 0}, "names is 0; allowed: 1 and more"),
         ({"weights": {"x": 1}}, "unknown turn reward"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -176,15 +175,14 @@ def test_an_erring_clerk_leaves_out_questions_and_what_they_ask_for():
             assert {len(t.turns) for t in done} == {1 if share else 7}
 
 
-def test_pairs_are_new_in_every_split_but_their_words_are_not():
-    tasks = Wishes(1000, words=20, domains=["table"])
-    seen = [{t.data["wanted"]["restaurant"] for t in tasks.get_task_range(s, 0, 1000)} for s in ("train", "validation", "test")]
-    assert [len(names) for names in seen] == [133, 133, 133]  # of 400 pairs
-    assert len(set.union(*seen)) == 399
-    words = [{half for name in own for half in name.split()} for own in seen]
-    assert words[0] == words[1] == words[2]
-    assert len(words[0]) == 40
-    done = rollout(lambda: Intent(words=20), ScriptedAgent(Clarify), Wishes(words=20).get_task_range("test", 0, 60))
+def test_tasks_may_share_names_but_splits_no_wish():
+    tasks = Wishes(1000, names=5, domains=["table"])
+    seen = {s: [t.data for t in tasks.get_task_range(s, 0, 1000)] for s in ("train", "validation", "test")}
+    assert [len({d["wanted"]["restaurant"] for d in own}) for own in seen.values()] == [5, 5, 5]
+    wishes = [{canonical_json([d["wanted"], sorted(d["missing"])]) for d in own} for own in seen.values()]
+    assert min(map(len, wishes)) > 950
+    assert len(set.union(*wishes)) == sum(map(len, wishes))
+    done = rollout(lambda: Intent(names=5), ScriptedAgent(Clarify), Wishes(names=5).get_task_range("test", 0, 60))
     assert all(t.outcome.score == 1 for t in done)
 
 
