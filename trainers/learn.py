@@ -13,6 +13,7 @@ import numpy as np
 
 from ..agents.models import base_model
 from ..agents.policy import PolicyAgent
+from ..agents.render import Renderer
 from ..records import Trajectory
 from ..rewards.overlong import cut_off
 from .assemble import Sample, assemble
@@ -20,6 +21,7 @@ from .collect import Collected
 from .config import TrainConfig
 from .crediting import Estimated, of_turns
 from .critic import Critic, update_both
+from .demonstrate import tokenize_demonstration
 from .distill import Routing
 from .learner import Learner
 from .preference import Pair, PreferenceOptions, outcome_pairs, step_pairs
@@ -54,7 +56,7 @@ class Lessons:
         counts: dict[str, float] = {"overlong_masked": len(masked)} if c.overlong == "mask" else {}
         if c.preference is not None:
             with clock("train"):
-                used, row = self._prefer(got, masked, step)
+                used, row = self._prefer(got, credit, agent, masked, step)
             return Learned(got, used, {**counts, **row})
         with clock("train"):
             got, routes = self._route(got, agent)
@@ -85,25 +87,45 @@ class Lessons:
         tasks = {digest: number for number, digest in enumerate(dict.fromkeys(t.task.hash for t in got.trajectories))}
         return gradient_signal(self.learner, samples, [tasks[t.task.hash] for t in got.trajectories])
 
-    def _prefer(self, got: Collected, masked: set[int], step: int) -> tuple[set[int], dict[str, float]]:
-        """One step on the pairs of the episodes, in which a turn is worth its advantage. A teacher's own are in none, without tokens."""
-        p = self.config.preference
+    def _prefer(
+        self, got: Collected, credit: Estimated, agent: PolicyAgent, masked: set[int], step: int
+    ) -> tuple[set[int], dict[str, float]]:
+        """One step on the pairs of the episodes, in which a turn is worth its advantage."""
+        c, p = self.config, self.config.preference
         assert p is not None
-        kept = [n for n, t in enumerate(got.trajectories) if n not in masked and any(turn.tokens is not None for turn in t.turns)]
-        trajectories = [got.trajectories[n] for n in kept]
-        turns = of_turns(got.trajectories, got.advantages)
-        values = [value for n in kept for value in turns[n]]
+        written = [with_tokens(t, agent.renderer) for t in got.trajectories]
+        taught = any(own is not t for own, t in zip(written, got.trajectories, strict=True))
+        turns = of_turns(written, credit(written) if taught else got.advantages)
+        kept = [n for n in range(len(written)) if n not in masked]
+        trajectories, values = [whole(written[n]) for n in kept], [value for n in kept for value in turns[n]]
         pairs = outcome_pairs(trajectories, margin=p.outcome_margin) if "outcome" in p.pairs else []
         if "step" in p.pairs:
             margins = {"margin": p.margin, "outcome_margin": p.step_outcome_margin}
             pairs += step_pairs(trajectories, values, same=p.same, extent=p.extent, **margins)
-        chosen = fewer(pairs, p.most, seed=derived_seed(self.config.seed, 6, step))
+        chosen = fewer(pairs, p.most, seed=derived_seed(c.seed, 6, step))
         row = {"pairs_found": float(len(pairs)), "pairs_left_out": float(len(pairs) - len(chosen))}
         if not chosen:
             return set(), {**row, "optimizer_steps": 0.0}
         found = self.learner.prefer(chosen, PreferenceOptions(beta=p.beta, sft=p.sft))
         own = {_key(side) for pair in chosen for side in (pair.chosen, pair.rejected)}
         return {n for n in kept if _key(got.trajectories[n]) in own}, {**row, **found, "optimizer_steps": 1.0}
+
+
+def with_tokens(trajectory: Trajectory, renderer: Renderer) -> Trajectory:
+    """A teacher's turns, which hold no tokens, get those that the policy would have written them in."""
+    if all(turn.tokens is not None for turn in trajectory.turns):
+        return trajectory
+    traced = tokenize_demonstration(trajectory, renderer).turns
+    turns = (
+        turn if turn.tokens is not None else replace(turn, tokens=own.tokens) for turn, own in zip(trajectory.turns, traced, strict=True)
+    )
+    return replace(trajectory, turns=tuple(turns))
+
+
+def whole(trajectory: Trajectory) -> Trajectory:
+    """An episode by itself, of which all turns may be compared: those it shares with a parent, which are trained there, and a teacher's."""
+    turns = tuple(turn if turn.trained else replace(turn, trained=True) for turn in trajectory.turns)
+    return replace(trajectory, turns=turns, parent=None, fork=0)
 
 
 def fewer(pairs: Sequence[Pair], most: int | None, *, seed: int) -> list[Pair]:

@@ -1,15 +1,16 @@
 """Runs that learn from pairs: what their rows say, that they resume, and which settings do not go with it."""
 
-import json
 import math
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from transformers import AutoTokenizer
+from turnwise.agents.render import Renderer
 from turnwise.records import Outcome, Task
 from turnwise.trainers.config import TrainConfig
-from turnwise.trainers.learn import fewer
+from turnwise.trainers.learn import fewer, whole, with_tokens
 from turnwise.trainers.loop import Training
 from turnwise.trainers.preference import Pair, outcome_pairs, step_pairs
 from turnwise.trainers.progress import Display
@@ -40,30 +41,52 @@ def test_pairs_are_learned_from_and_counted(tmp_path):
 
 
 def test_a_run_taken_up_again_ends_with_the_weights_of_one_that_was_not_stopped(tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run(whole, preference={"most": 2, "sft": 1.0}, **FORKED)
-    shutil.copytree(whole, killed)
+    first, killed = tmp_path / "first", tmp_path / "killed"
+    run(first, preference={"most": 2, "sft": 1.0}, **FORKED)
+    shutil.copytree(first, killed)
     shutil.rmtree(killed / "checkpoints" / "step-00003")
     (killed / "after.json").unlink()
     with Display() as display:
         Training(RunFolder.open(killed)).run(display)
-    mine, other = weights(whole), weights(killed)
+    mine, other = weights(first), weights(killed)
     assert all(torch.equal(mine[name], other[name]) for name in mine)
-    assert [{**row, "seconds": 0} for row in rows(killed)] == [{**row, "seconds": 0} for row in rows(whole)]
-    assert any(row["pairs_left_out"] for row in rows(whole))
+    assert [{**row, "seconds": 0} for row in rows(killed)] == [{**row, "seconds": 0} for row in rows(first)]
+    assert any(row["pairs_left_out"] for row in rows(first))
 
 
-def test_a_teachers_trunk_is_in_no_pair_but_its_forks_are(tmp_path):
-    tree = {"trunks": 1, "branches": 11, "strategy": "expert"}
-    options = {**EASY, "tree": tree, "group_size": 12, "teacher": "expert", "replace_rounds": 0, "save_every": 1}
-    run(tmp_path / "run", preference={"step_outcome_margin": None}, **options)
-    found = rows(tmp_path / "run")
-    assert sum(row["step_pairs"] for row in found if "step_pairs" in row) > 0
-    for row in found:
-        path = tmp_path / "run" / "trajectories" / f"step-{row['step']:05d}"
-        episodes = read_trajectories(path.with_suffix(".jsonl"))
-        trained = [any(map(any, e["trained"])) for e in json.loads(path.with_suffix(".credit.json").read_text())["episodes"]]
-        assert not any(used for used, t in zip(trained, episodes, strict=True) if t.parent is None)
+def test_a_teachers_turns_are_compared_with_the_policys_from_the_same_state(tmp_path):
+    """IPR: the expert's trunk solves every task, so it is never rejected, and where forks fail its suffix is what is chosen."""
+    tree = {"trunks": 1, "branches": 7, "strategy": "expert"}
+    options = {**EASY, "tree": tree, "group_size": 8, "teacher": "expert", "replace_rounds": 0, "steps": 1}
+    run(tmp_path / "run", preference={"step_outcome_margin": None, "margin": 0.0}, **options)
+    (row,) = rows(tmp_path / "run")
+    assert row["outcome_loss"] == pytest.approx(math.log(2), abs=1e-5)
+    path = tmp_path / "run" / "trajectories" / "step-00001"
+    episodes = read_trajectories(path.with_suffix(".jsonl"))
+    assert any(turn.tokens is None for t in episodes for turn in t.turns)
+
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "tokenizer")
+    compared = [whole(with_tokens(t, Renderer(tokenizer))) for t in episodes]
+    assert all(turn.trained and turn.tokens for t in compared for turn in t.turns)
+    pairs = step_pairs(compared, [t.outcome.score for t in compared for _ in t.turns], margin=0.5)
+    assert {(p.chosen.rollout == 0, p.rejected.rollout == 0) for p in pairs} == {(True, False)}
+    for pair in pairs:
+        start = next(n for n, turn in enumerate(pair.chosen.turns) if turn.trained)
+        assert not any(turn.trained for turn in pair.rejected.turns[:start])
+        told = [[m.text for turn in side.turns[: start + 1] for m in turn.observation] for side in (pair.chosen, pair.rejected)]
+        assert told[0] == told[1]
+        assert pair.chosen.turns[start].action != pair.rejected.turns[start].action
+
+
+def test_a_fork_is_whole_again_with_the_turns_of_its_parent(tmp_path):
+    run(tmp_path / "run", steps=1, **FORKED)
+    episodes = read_trajectories(tmp_path / "run" / "trajectories" / "step-00001.jsonl")
+    assert any(t.fork for t in episodes)
+    for t in episodes:
+        assert [turn.trained for turn in t.turns] == [n >= t.fork for n in range(len(t.turns))]
+        assert with_tokens(t, None) is t
+        assert all(turn.trained for turn in whole(t).turns)
+        assert (whole(t).parent, whole(t).fork) == (None, 0)
 
 
 def test_no_pairs_no_step(tmp_path):
