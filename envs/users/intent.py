@@ -91,10 +91,8 @@ class Intent(ToolEnv):
     for every further detail of the form asked for in the same turn; ``format``; ``executed``. Outcome: 1 if every important detail
     (importance 2 and 3) is submitted with its value and nothing else but right details, else 0. Start: the request, which gives some
     details. End: ``submit``; truncated after ``max_turns`` with 0. Arguments: ``user`` ("scripted", or a mapping, see ``user_of``);
-    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``names``, None for a name of its own in
-    every task, or, for small policies, how many names all tasks share, so that only their combination with other details is new;
-    ``domains`` in use; ``tasks`` per split; ``instructions`` in place of rules and signatures; ``dialect``, ``weights``, ``max_turns``.
-    Version 0.
+    ``holdout``, what is new in test: "entity" (made-up names) or "template" (the domains too); ``domains`` in use; ``tasks`` per split;
+    ``instructions`` in place of rules and signatures; ``dialect``, ``weights``, ``max_turns``. Version 0.
     """
 
     components = ("format", "executed", "intention")
@@ -106,7 +104,6 @@ class Intent(ToolEnv):
         *,
         user: str | Mapping[str, Any] = "scripted",
         holdout: Holdout = "entity",
-        names: int | None = None,
         domains: Sequence[str] | None = None,
         tasks: int = 1000,
         instructions: str | None = None,
@@ -115,7 +112,7 @@ class Intent(ToolEnv):
         max_turns: int = MAX_TURNS,
     ) -> None:
         super().__init__(
-            Wishes(tasks, holdout=holdout, names=names, domains=domains),
+            Wishes(tasks, holdout=holdout, domains=domains),
             dialect=dialect,
             weights=DEFAULT_WEIGHTS if weights is None else weights,
             max_turns=max_turns,
@@ -208,28 +205,23 @@ def _tells(answer: str, value: str) -> bool:
 
 
 class Wishes(TaskSet):
-    """``count`` tasks a split, the domains in turn. Names of different splits are made of different words; where all share so many
-    ``names``, a wish is of one split by its hash, so that none is of two. Under ``holdout`` "template" half of the domains are of train,
-    a quarter each of validation and test. Raises ``ValueError`` for what is unknown, or leaves a split without a domain."""
+    """``count`` tasks a split, the domains in turn. Names of different splits are made of different words; under ``holdout`` "template"
+    half of the domains are of train, a quarter each of validation and test. Raises ``ValueError`` for what is unknown, or leaves a split
+    without a domain."""
 
-    def __init__(
-        self, count: int = 1000, *, holdout: Holdout = "entity", names: int | None = None, domains: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, count: int = 1000, *, holdout: Holdout = "entity", domains: Sequence[str] | None = None) -> None:
         if count < 1:
             raise ValueError(f"tasks is {count}; it must be at least 1")
-        if names is not None and names < 1:
-            raise ValueError(f"names is {names}; allowed: 1 and more, or none for a name of its own in every task")
-        self.names = names
         if holdout not in ("entity", "template"):
             raise ValueError(f"holdout is {holdout!r}; allowed: entity, template")
-        chosen = list(DOMAINS if domains is None else domains)
-        unknown = [name for name in chosen if name not in DOMAINS]
-        if unknown or not chosen:
-            raise ValueError(f"domains are {chosen}; allowed: at least one of {', '.join(DOMAINS)}")
-        if holdout == "template" and len(chosen) < 4:
-            raise ValueError(f"holdout 'template' divides the domains among the splits; {len(chosen)} are too few, name 4 or more")
-        shares = {"train": chosen[::2], "validation": chosen[1::4], "test": chosen[3::4]}
-        self.domains = {split: chosen if holdout == "entity" else shares[split] for split in SPLITS}
+        names = list(DOMAINS if domains is None else domains)
+        unknown = [name for name in names if name not in DOMAINS]
+        if unknown or not names:
+            raise ValueError(f"domains are {names}; allowed: at least one of {', '.join(DOMAINS)}")
+        if holdout == "template" and len(names) < 4:
+            raise ValueError(f"holdout 'template' divides the domains among the splits; {len(names)} are too few, name 4 or more")
+        shares = {"train": names[::2], "validation": names[1::4], "test": names[3::4]}
+        self.domains = {split: names if holdout == "entity" else shares[split] for split in SPLITS}
         self.count = count
 
     def list_splits(self) -> list[Split]:
@@ -240,18 +232,9 @@ class Wishes(TaskSet):
         name = cast("SplitName", split)
         chosen = self.domains[name][index % len(self.domains[name])]
         rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(name), index, list(DOMAINS).index(chosen), 11]))
-        data, opening = self._draw(name, index, chosen, rng)
+        data, opening = _wish(chosen, word(name, index, 0), rng)
         prompt = (Message(role="user", content=opening),)
         return Task(id=f"{split}-{chosen}-{index}", env_id=ENV_ID, split=split, prompt=prompt, data=data)
-
-    def _draw(self, split: SplitName, index: int, chosen: str, rng: Rng) -> tuple[dict[str, Any], str]:
-        if self.names is None:
-            return _wish(chosen, word(split, index, 0), rng)
-        while True:
-            data, opening = _wish(chosen, word("train", int(rng.integers(self.names)), 0), rng)
-            digest = hashlib.sha256(canonical_json([data["domain"], data["wanted"], sorted(data["missing"])]).encode()).digest()
-            if digest[0] % len(SPLITS) == SPLITS.index(split):
-                return data, opening
 
 
 def _wish(chosen: str, name: str, rng: Rng) -> tuple[dict[str, Any], str]:

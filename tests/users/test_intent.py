@@ -12,7 +12,7 @@ from turnwise.envs.users.domains import DOMAINS
 from turnwise.envs.users.intent import Intent, Wishes, same
 from turnwise.envs.users.intent_scripts import AskAll, Clarify, Erring, Guess, RandomClerk, Skip, Spam
 from turnwise.envs.users.user import asked_for, asks_consent
-from turnwise.records import StopReason, canonical_json
+from turnwise.records import StopReason
 
 WRITE = Hermes().write
 
@@ -134,7 +134,6 @@ def test_what_cannot_be_used_is_told():
         ({"domains": ["war"]}, "allowed: at least one of table,"),
         ({"domains": ["trip", "car"], "holdout": "template"}, "2 are too few"),
         ({"tasks": 0}, "at least 1"),
-        ({"names": 0}, "names is 0; allowed: 1 and more"),
         ({"weights": {"x": 1}}, "unknown turn reward"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -173,17 +172,6 @@ def test_an_erring_clerk_leaves_out_questions_and_what_they_ask_for():
         assert all(len(t.turns) <= 7 for t in done)  # one field of seven is told by the request
         if share in (0, 1):
             assert {len(t.turns) for t in done} == {1 if share else 7}
-
-
-def test_tasks_may_share_names_but_splits_no_wish():
-    tasks = Wishes(1000, names=5, domains=["table"])
-    seen = {s: [t.data for t in tasks.get_task_range(s, 0, 1000)] for s in ("train", "validation", "test")}
-    assert [len({d["wanted"]["restaurant"] for d in own}) for own in seen.values()] == [5, 5, 5]
-    wishes = [{canonical_json([d["wanted"], sorted(d["missing"])]) for d in own} for own in seen.values()]
-    assert min(map(len, wishes)) > 950
-    assert len(set.union(*wishes)) == sum(map(len, wishes))
-    done = rollout(lambda: Intent(names=5), ScriptedAgent(Clarify), Wishes(names=5).get_task_range("test", 0, 60))
-    assert all(t.outcome.score == 1 for t in done)
 
 
 def test_instructions_stand_in_place_of_rules_and_signatures():
