@@ -88,7 +88,7 @@ class CriticConfig(BaseModel):
 class PreferenceConfig(BaseModel):
     """Learning from pairs (DPO, IPR) in place of the policy gradient: ``trainers.preference``; see docs/credit.md.
 
-    A turn is worth its advantage by the ``estimator``, so that "vine" or a critic gives IPR's step rewards.
+    A turn is worth its advantage by the ``estimator``: "vine" orders the turns of a state as IPR's step rewards do.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
