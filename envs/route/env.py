@@ -17,6 +17,7 @@ from ...rewards.search import new_sub_answers, turn_format
 from ..base import Env, Manifest, TurnResult
 from ..scripts import ECHO, NULL
 from ..search.loaders import load_tasks
+from ..search.world import Names
 from ..tasks import ListTaskSet, SplitType, TaskSet
 from .models import RoutedModel, SimulatedModel, endpoint_models
 from .tasks import Questions
@@ -45,7 +46,8 @@ class Route(Env):
     it. Its components hold ``em``, ``f1``, ``format`` (0 or -1), ``cost`` (tokens times price) and ``calls``, from which
     ``rewards.route.RouterReward`` makes Router-R1's blended reward in the trainer.
     Start: a question and the pool of models. End: the answer; truncated after ``max_turns``.
-    Arguments: ``hops`` (1, 2 or both), ``size`` of the worlds, ``tasks`` per split; or ``path``, rows of a question-answering file in
+    Arguments: ``hops`` (1, 2 or both), ``size`` and ``names`` of the worlds (see ``search.world``), ``tasks`` per split;
+    ``instructions`` in place of the rules above the list of models; or ``path``, rows of a question-answering file in
     ``format`` of ``search.loaders``, one file (test) or one per split; ``models``, real ones: ``[{name, price, description, endpoint}]``
     (needed with ``path``); ``metric``, ``format_gate``, ``weights``, ``max_turns``. Version 0.
     """
@@ -55,7 +57,9 @@ class Route(Env):
         hops: Sequence[int] = (1, 2),
         *,
         size: int = 400,
+        names: Names = "made-up",
         tasks: int = 1000,
+        instructions: str | None = None,
         path: str | Mapping[str, str] | None = None,
         format: str = "qa",
         models: Sequence[Mapping[str, Any]] | None = None,
@@ -70,9 +74,10 @@ class Route(Env):
                 raise ValueError(f"unknown {what} {sorted(given - set(allowed))}; allowed: {', '.join(allowed)}")
         if path is not None and models is None:
             raise ValueError("path gives real questions, which simulated models know nothing of; give models= with endpoints too")
-        super().__init__(Questions(hops, size, tasks) if path is None else _load(path, format), max_turns=max_turns)
+        super().__init__(Questions(hops, size, tasks, names) if path is None else _load(path, format), max_turns=max_turns)
         self.weights = {name: weight for name, weight in weights.items() if weight}
         self.metric, self.format_gate = metric, format_gate
+        self.rules = _RULES if instructions is None else f"{instructions}\n"
         self._own = None if models is None else endpoint_models(models)
         self.waits = models is not None
         self._models: dict[str, RoutedModel] = {}
@@ -91,7 +96,7 @@ class Route(Env):
         self._reset()
         self._open(task)
         pool = "\n".join(f"- {m.name} ({m.price:g}): {m.description}" for m in self._models.values())
-        return (Message(role="system", content=_RULES + pool), *task.prompt)
+        return (Message(role="system", content=self.rules + pool), *task.prompt)
 
     def _open(self, task: Task) -> None:
         models = self._own or simulated(task)
@@ -226,6 +231,7 @@ MANIFEST = Manifest(
     scripts={
         "expert": f"{_SCRIPTS}:Cheapest",
         "dearest": f"{_SCRIPTS}:Dearest",
+        "erring": f"{_SCRIPTS}:Erring",
         "random": f"{_SCRIPTS}:RandomRoutes",
         "hack_spam": f"{_SCRIPTS}:Spam",
         "hack_blind": f"{_SCRIPTS}:Blind",

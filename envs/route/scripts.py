@@ -12,6 +12,7 @@ from .env import simulated
 from .models import SimulatedModel
 
 _NAME = re.compile(r"[A-Z][\w]*(?: (?:[A-Z]\w*|of|from|over|to))*|\d{4}")
+_TOLD = re.compile(r"(?:is |>)((?:[A-Z]\w*|of|from|over|to)(?: (?:[A-Z]\w*|of|from|over|to))*|\d{4})\.")
 Plan = list[tuple[SimulatedModel, str]]
 
 
@@ -57,6 +58,38 @@ class Dearest(Cheapest):
 
     def _plan(self) -> Plan:
         return [(max(self.models, key=lambda m: m.price), str(self.task.data["question"]))]
+
+
+class Erring(Cheapest):
+    """Asks fact by fact; with chance ``astray`` anybody, whose answer it takes for the fact; gives up with chance ``give_up`` where a model
+    does not know."""
+
+    def __init__(self, astray: float = 0.5, give_up: float = 0.5) -> None:
+        self.astray, self.give_up = astray, give_up
+
+    def _plan(self) -> Plan:
+        self.hop, self.entity, self.asked = 0, str(self.hops[0]["entity"]), set[str]()
+        return []
+
+    def act(self, observation: Observation) -> str:
+        said = observation[-1].text if self.asked else ""
+        if said:
+            name = _TOLD.search(said)
+            if name is None and self.rng.random() < self.give_up:
+                return answer("unknown", "Nobody knows.")
+            if name is not None:
+                self.hop, self.entity, self.asked = self.hop + 1, name[1], set[str]()
+        if self.hop == len(self.hops):
+            return answer(self.entity)
+        hop = self.hops[self.hop]
+        knows = [m for m in self.models if m.knows[self.hop] and m.name not in self.asked]
+        query = f"{hop['words'][0]} of {self.entity}"
+        model = min(knows, key=lambda m: m.price) if knows else self.models[0]
+        if self.rng.random() < self.astray:
+            left = [m for m in self.models if m.name not in self.asked]
+            model = left[int(self.rng.integers(len(left)))]
+        self.asked.add(model.name)
+        return route(model.name, query)
 
 
 class RandomRoutes(Cheapest):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...records import Message, Task
 from ...rewards.qa import contains, normalise
-from ..search.world import RELATIONS, SPLITS, Relation, SplitName, World
+from ..search.world import RELATIONS, SPLITS, Names, Relation, SplitName, World
 from ..tasks import Split, TaskSet
 
 ENV_ID = "turnwise/Route-v0"
@@ -91,11 +91,11 @@ def topic_of(relation: Relation) -> str:
 class Questions(TaskSet):
     """``count`` questions a split over one world of ``size`` people each; names of different splits are made of different words."""
 
-    def __init__(self, hops: Sequence[int] = (1, 2), size: int = 400, count: int = 1000) -> None:
+    def __init__(self, hops: Sequence[int] = (1, 2), size: int = 400, count: int = 1000, names: Names = "made-up") -> None:
         if not hops or not set(hops) <= {1, 2} or count < 1:
             raise ValueError(f"hops are {list(hops)} (allowed: 1 and 2), tasks is {count} (at least 1)")
-        self.hops, self.size, self.count = tuple(hops), size, count
-        world(SPLITS[0], size)
+        self.hops, self.size, self.count, self.names = tuple(hops), size, count, names
+        world(SPLITS[0], size, names)
 
     def list_splits(self) -> list[Split]:
         return [Split(name=name, type=name, num_tasks=self.count) for name in SPLITS]
@@ -103,7 +103,7 @@ class Questions(TaskSet):
     def get_task(self, split: str, index: int) -> Task:
         self.check_index(split, index)
         rng = np.random.default_rng(np.random.SeedSequence([SPLITS.index(cast("SplitName", split)), index, self.size, 17]))
-        hops = _hops(rng, world(cast("SplitName", split), self.size), self.hops[index % len(self.hops)])
+        hops = _hops(rng, world(cast("SplitName", split), self.size, self.names), self.hops[index % len(self.hops)])
         asked = " of the ".join(hop["words"][int(rng.integers(2))] for hop in reversed(hops))
         question = f"What is the {asked} of {hops[0]['entity']}?"
         data = {"question": question, "answers": [hops[-1]["answer"]], "hops": hops, "models": _pool(rng, hops)}
@@ -112,8 +112,8 @@ class Questions(TaskSet):
 
 
 @lru_cache(maxsize=12)
-def world(split: SplitName, size: int) -> World:
-    return World(split, size)
+def world(split: SplitName, size: int, names: Names = "made-up") -> World:
+    return World(split, size, names=names)
 
 
 def _hops(rng: np.random.Generator, world: World, count: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from turnwise.agents.scripted import ScriptedAgent
 from turnwise.envs.check import check_env
 from turnwise.envs.route.env import Route, simulated
 from turnwise.envs.route.models import SIMULATED_TOKENS, SimulatedModel, asked_hops, endpoint_models
-from turnwise.envs.route.scripts import Blind, Cheapest, Dearest, Inject, RandomRoutes, Spam
+from turnwise.envs.route.scripts import Blind, Cheapest, Dearest, Erring, Inject, RandomRoutes, Spam
 from turnwise.envs.route.tasks import Questions
 from turnwise.envs.scripts import Echo, Null
 from turnwise.records import StopReason, Task
@@ -256,3 +256,12 @@ def test_any_text_is_an_observation(texts):
 
 def test_the_contract_is_kept_with_other_arguments():
     assert check_env("turnwise/Route-v0", hops=[2], metric="f1", size=40).ok
+
+
+def test_an_erring_agent_fails_where_it_gives_up_or_believes_what_is_wrong():
+    env = Route((1,), names="pairs", instructions="Ask, then answer.")
+    tasks = env.tasks.get_task_range("test", 0, 100)
+    assert env.reset(seed=0, options={"split": "test", "index": 0})[0][0].text.startswith("Ask, then answer.\n- ")
+    for astray, give_up, least, most in ((0.0, 0.0, 1.0, 1.0), (0.8, 0.8, 0.3, 0.65), (1.0, 1.0, 0.15, 0.5)):
+        done = rollout(lambda: env, ScriptedAgent(Erring, astray=astray, give_up=give_up), tasks, concurrency=1)
+        assert least <= sum(t.outcome.score for t in done) / 100 <= most
