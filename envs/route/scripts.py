@@ -86,7 +86,7 @@ class Erring(Cheapest):
         query = f"{hop['words'][0]} of {self.entity}"
         model = min(knows, key=lambda m: m.price) if knows else self.models[0]
         if self.rng.random() < self.astray:
-            left = [m for m in self.models if m.name not in self.asked]
+            left = [m for m in self.models if m.name not in self.asked] or self.models  # misled, it may have asked them all
             model = left[int(self.rng.integers(len(left)))]
         self.asked.add(model.name)
         return route(model.name, query)

@@ -89,7 +89,8 @@ def topic_of(relation: Relation) -> str:
 
 
 class Questions(TaskSet):
-    """``count`` questions a split over one world of ``size`` people each; names of different splits are made of different words."""
+    """``count`` questions a split over one world of ``size`` people each; names of different splits are made of different words, or
+    are different pairs of the same words (``names``, see ``World``)."""
 
     def __init__(self, hops: Sequence[int] = (1, 2), size: int = 400, count: int = 1000, names: Names = "made-up") -> None:
         if not hops or not set(hops) <= {1, 2} or count < 1:

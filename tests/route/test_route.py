@@ -265,3 +265,8 @@ def test_an_erring_agent_fails_where_it_gives_up_or_believes_what_is_wrong():
     for astray, give_up, least, most in ((0.0, 0.0, 1.0, 1.0), (0.8, 0.8, 0.3, 0.65), (1.0, 1.0, 0.15, 0.5)):
         done = rollout(lambda: env, ScriptedAgent(Erring, astray=astray, give_up=give_up), tasks, concurrency=1)
         assert least <= sum(t.outcome.score for t in done) / 100 <= most
+    patient = Route((2,), max_turns=30)  # misled in the first fact, it asks everybody for the second, again and again
+    forever = ScriptedAgent(Erring, astray=1.0, give_up=0.0)
+    done = rollout(lambda: patient, forever, patient.tasks.get_task_range("test", 0, 40), concurrency=1)
+    assert max(len(t.turns) for t in done) == 30
+    assert all(t.outcome.valid for t in done)

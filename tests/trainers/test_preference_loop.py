@@ -128,7 +128,7 @@ def test_wrong_preferences_are_explained():
         ({"pairs": []}, "at least 1"),
         ({"pairs": ["task"]}, "outcome"),
         ({"beta": 0}, "greater than 0"),
-        ({"b": 1}, "b"),
+        ({"b": 1}, "Extra inputs"),
     ):
         with pytest.raises(ValueError, match=message):
             TrainConfig(preference=wrong)
