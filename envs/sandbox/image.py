@@ -20,7 +20,7 @@ from .container import PATIENCE_S, Container, ContainerSession, place, signed
 from .daemon import client, configuration, image_problem, remove_quietly, speaking
 from .layer import Listing, archive_of, changes_of, image_id, listing, tree_at, unpack
 from .process import MAX_CODE, DriverSandbox, driver_source
-from .scripts import KEEPER, PYTHON, READ, RUN, SHELL, SWEEP, WRITE
+from .scripts import KEEPER, KILL_ALL, PYTHON, READ, RUN, SHELL, SWEEP, WRITE
 from .stream import ERRORS, OUTPUT, Stream
 from .tree import Changes, File
 
@@ -274,7 +274,7 @@ class ImageSandbox:
         """Kill the session of ``leader``, or everything but process 1; what else that took."""
         container = self._running()
         try:
-            call, stream = container.attach(["/bin/sh", "-c", f"read -r leader\n{SWEEP if leader else 'kill -9 -1'}"])
+            call, stream = container.attach(["/bin/sh", "-c", f"read -r leader\n{SWEEP if leader else KILL_ALL}"])
             stream.send(leader.encode() + b"\n", last=True)
             deadline = time.monotonic() + _KILL_S
             while not stream.ended and time.monotonic() < deadline:

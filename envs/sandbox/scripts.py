@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-KEEPER = ["/bin/sh", "-c", "until cat >/dev/null; do :; done"]
-"""Process 1: ends with its input, which is the life of the caller; collects orphans; starts again what code kills."""
+_KEEP = """
+trap 'exec /bin/sh -c "$0" "$0" 2>/dev/null' EXIT
+until jobs >/dev/null; cat >/dev/null; do :; done
+trap - EXIT
+"""
+KEEPER = ["/bin/sh", "-c", _KEEP, _KEEP]
+"""Process 1: ends with its input, which is the life of the caller; collects orphans; starts again what code kills.
+
+A shell that cannot fork exits, and commands of the daemon may fill the container above its limit of processes: process 1 then becomes
+a new shell, which needs no fork, and collects those that have ended (``jobs``) to make room, until it can."""
 SWEEP = """
 passes=50
 while [ "$passes" -gt 0 ]; do
@@ -12,14 +20,21 @@ while [ "$passes" -gt 0 ]; do
     { read -r line <"$file"; } 2>/dev/null || continue
     pid=${line%% *}
     set -- ${line##*) }
-    if [ "$4" = "$leader" ] && [ "$pid" != "$$" ] && [ "$1" != Z ]; then
-      kill -9 "$pid" 2>/dev/null && found=1
-    fi
+    [ "$4" = "$leader" ] && [ "$pid" != "$$" ] || continue
+    case $1$2 in
+      Z1) found=1 ;;
+      Z*) ;;
+      *) kill -9 "$pid" 2>/dev/null && found=1 ;;
+    esac
   done
   [ -n "$found" ] || break
 done
 """
-"""Kills the session of ``leader`` but for the shell that runs this, until a pass finds nothing of it: some may be forked during one."""
+"""Kills the session of ``leader`` but for the shell that runs this, until a pass finds nothing of it: some may be forked during one.
+
+A process that has ended still counts against the limit until process 1 collects it, so that is waited for."""
+KILL_ALL = "kill -9 -1; until set -- /proc/[0-9]*; [ $# -le 3 ]; do :; done"
+"""Leaves process 1, its ``cat`` and the shell that runs this: the next command finds room for its own processes."""
 RUN = f"""
 read -r go
 echo "$$" >&2

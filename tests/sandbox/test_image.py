@@ -162,9 +162,21 @@ def test_snapshots_are_images_and_go_with_the_last_who_holds_them(box, repositor
 
 HANG_S = 3
 FORKS = "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass"
+KILLS_CAT = """import os
+if os.fork():
+  while True:
+    try: os.fork()
+    except OSError: pass
+while True:
+  for pid in open('/proc/1/task/1/children').read().split():
+    try: os.kill(int(pid), 9)
+    except ProcessLookupError: pass
+"""
+"""Process 1 cannot start another one in place of the one that was killed."""
 HOSTILE = {
     "hang": ("while True: pass", "took longer than 3 s"),
     "fork bomb": (FORKS, "took longer than 3 s"),
+    "fork bomb that kills": (KILLS_CAT, "took longer than 3 s"),
     "output": ("import os\nwhile True: os.write(1, b'y' * 65536)", "wrote more than 4 MB"),
     "memory": ("a = []\nwhile True: a.append(bytearray(10_000_000))", "more than 200 MB of memory"),
     "disk": ("for n in range(40): open(f'f{n}', 'wb').write(bytes(5_000_000))\nimport time; time.sleep(2)", "more than 64 MB to the disk"),
