@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from .base import Limits
 from .bubblewrap import ENVIRON, Place
 from .process import Command, DriverSandbox, driver_source
 from .transfer import Base
+
+_KILL_S = 1.0
+"""What killing the processes of a folder may take; each pass over them takes a few milliseconds."""
 
 
 def local(limits: Limits, base: Base, place: Place | None = None) -> DriverSandbox:
@@ -55,8 +59,30 @@ def _command(place: Place) -> Command:
 def _clean(folder: Path) -> None:
     """Where code ended its driver, what it had started is still there: every process that says so in its environment is killed."""
     mark = f"TMPDIR={folder}/tmp".encode()
+    end = time.monotonic() + _KILL_S
+    while _kill(mark) and time.monotonic() < end:  # what is forked, or becomes another program, during a pass is found by the next
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(mark: bytes) -> bool:
+    """Kill every process that has ``mark`` in its environment; whether there was one, or one that may turn out to."""
+    found = False
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is not ours
-            if mark in (process / "environ").read_bytes().split(b"\0"):
+            environ = (process / "environ").read_bytes()
+            if mark in environ.split(b"\0"):
                 os.kill(int(process.name), signal.SIGKILL)
-    shutil.rmtree(folder, ignore_errors=True)
+                found = True
+            elif not environ:
+                found |= _starting(process)
+    return found
+
+
+def _starting(process: Path) -> bool:
+    """Whether an environment that was read as empty may not be: for a moment of ``execve`` a process has none yet.
+
+    See proc_pid_stat(5): ``vsize`` is 0 of a kernel thread and of what has ended, ``env_end`` is 0 until the environment is there."""
+    fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    vsize, env_start, env_end = (int(fields[field - 3]) for field in (23, 50, 51))
+    return vsize > 0 and not 0 < env_start == env_end

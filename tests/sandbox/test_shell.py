@@ -249,6 +249,26 @@ def test_what_local_code_started_ends_with_its_driver():
     box.close()
 
 
+def test_what_becomes_another_program_ends_with_its_driver_too(tmp_path):
+    again = tmp_path / "again"
+    again.write_text(f"#!/bin/sh\nexec {again}\n")
+    again.chmod(0o700)
+    for _ in range(4):  # for a moment of each execve a process has no environment: about three of the eighty are seen in one
+        box = make_sandbox("local")
+        started = box.shell(f"cd /; for n in $(seq 20); do {again} >/dev/null 2>&1 & echo $!; done").stdout.split()
+        assert len(started) == 20
+        time.sleep(0.02)
+        os.kill(box._session.driver[0], signal.SIGKILL)
+        assert "the whole sandbox was destroyed" in box.exec(["true"]).problem
+        end = time.monotonic() + 10
+        while (left := [int(pid) for pid in started if alive(int(pid))]) and time.monotonic() < end:
+            time.sleep(0.01)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left
+        box.close()
+
+
 def test_a_command_in_local_ends_with_the_host():
     code = textwrap.dedent("""
         import pathlib, threading, time
