@@ -16,7 +16,7 @@ from turnwise.trainers.config import find_recipe, load_config
 from turnwise.trainers.lab.charts import Series, line_chart, ticks
 from turnwise.trainers.lab.curves import Curve, band, over_seeds
 from turnwise.trainers.lab.grid import Cell, Lab, cell_config, cells, read_lab, trials, warm_config
-from turnwise.trainers.lab.play import play_lab
+from turnwise.trainers.lab.play import Job, minutes_left, play_lab
 from turnwise.trainers.lab.report import overview, unfinished, write_lab_report
 from turnwise.trainers.lab.table import rows
 from turnwise.trainers.signal import signal_and_noise
@@ -103,6 +103,18 @@ def test_a_curve_is_straight_between_evaluations():
     assert one.reached(0.7, one.seconds) == pytest.approx(30.0)
     assert one.dead_groups() == pytest.approx(2 / 5)
     assert one.gain("turn_reward") == pytest.approx(0.6)  # mean of 0.6 and 0.7 less that of 0.0 and 0.1
+
+
+def test_the_time_left_is_that_of_runs_not_finished(tmp_path):
+    lab = read_lab(file(tmp_path, seeds=2))
+    warm, *runs = (Job(f"{n}", tmp_path / f"{n}", cell_config(lab, cells(lab)[0]), None if n == 0 else "0") for n in range(4))
+    for job in (warm, *runs):
+        job.folder.mkdir()
+    (warm.folder / "before.json").touch()
+    (runs[0].folder / "after.json").touch()
+    assert minutes_left([warm, *runs], 4, 480.0) == 6.0  # two minutes a run, three to go: the warm start has no policy yet
+    (warm.folder / "policy").mkdir()
+    assert minutes_left([warm, *runs], 4, 480.0) == 4.0
 
 
 def test_intervals_over_seeds_are_students():
@@ -270,7 +282,32 @@ def test_ctrl_c_ends_a_lab_without_beginning_what_is_queued(tmp_path, whole_grou
     assert not (first / "after.json").exists()
 
 
-@pytest.mark.parametrize("name", ["lab-quick", "lab-credit"])
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_a_lab_in_the_middle_of_a_step(tmp_path):
+    path, out = file(tmp_path, settings={**SMALL["settings"], "steps": 1, "group_size": 4000}, seeds=1), tmp_path / "lab"
+    command = [sys.executable, "-m", "turnwise", "lab", str(path), "--out", str(out), "--jobs", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    first = out / cells(read_lab(path))[0].path
+    try:
+        deadline = time.monotonic() + 120
+        while not (first / "before.json").exists():
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)  # into the step, which takes much longer
+        os.kill(running.pid, signal.SIGINT)
+        assert any("Ctrl-C again stops at once" in line for line in iter(running.stdout.readline, ""))
+        os.kill(running.pid, signal.SIGINT)
+        _, complained = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == 130
+    assert "stopped; the same command goes on" in complained
+    assert not (first / "step-00001.json").exists()
+
+
+@pytest.mark.parametrize("name", ["lab-quick", "lab-credit", "lab-rare"])
 def test_labs_that_ship_are_valid_and_no_recipes(name):
     assert cells(read_lab(name))
     with pytest.raises(ValueError, match=rf"this is a lab and not a recipe; play it with: turnwise lab .*{name}.yaml"):

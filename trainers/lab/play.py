@@ -46,6 +46,11 @@ class Job:
     before: Path | None = None
     """A folder that holds its first evaluation already."""
 
+    def done(self) -> bool:
+        """Whether all that it is to leave is there, from this lab or from an earlier call."""
+        wanted = ("policy", "before.json") if self.after is None else ("after.json",)
+        return all((self.folder / name).exists() for name in wanted)
+
 
 def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
     """Play what is left of ``lab`` in ``folder``; names of the runs that failed, whose traceback is in their folder's ``error.txt``.
@@ -67,9 +72,9 @@ def play_lab(lab: Lab, folder: Path, jobs: int, say: Say) -> list[str]:
         rest = [job for job in (*warm, *due) if job.name not in failed and job.after not in failed]
         return failed + _play(pool, jobs, rest, say)
     except KeyboardInterrupt:
-        say("\nstopping at the next safe point; Ctrl-C again stops at once")
-        stop.give()
         try:
+            stop.give()
+            say("\nstopping at the next safe point; Ctrl-C again stops at once")
             pool.shutdown(cancel_futures=True)
         except KeyboardInterrupt:
             halt.give()
@@ -148,10 +153,15 @@ def _play(pool: ProcessPoolExecutor, at_once: int, jobs: Sequence[Job], say: Say
                 made.add(job.name)
             if told:
                 played += 1
-                left = len(waiting) + len(running)
-                rest = left * (time.monotonic() - started) / played
-                say(f"[{len(jobs) - left:>3}/{len(jobs)}] {job.name:<48} {told}   about {rest / 60:.0f} min left")
+                rest = [*waiting, *running.values()]
+                minutes = minutes_left(rest, played, time.monotonic() - started)
+                say(f"[{len(jobs) - len(rest):>3}/{len(jobs)}] {job.name:<48} {told}   about {minutes:.0f} min left")
     return failed
+
+
+def minutes_left(rest: Sequence[Job], played: int, seconds: float) -> float:
+    """What ``rest`` will take if each takes as long as the ``played`` ones did; runs that an earlier call finished take nothing."""
+    return sum(not job.done() for job in rest) * seconds / played / 60
 
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -211,7 +221,7 @@ def _begin(threads: int, stop: Connection, halt: Connection) -> None:
 
 def _warm_up(job: Job) -> str:
     """Make the policy and its evaluation, unless they are there."""
-    if (job.folder / "policy").exists() and (job.folder / "before.json").exists():
+    if job.done():
         return ""
 
     def make(training: Any, display: Any) -> str:
@@ -225,7 +235,7 @@ def _warm_up(job: Job) -> str:
 
 
 def _train(job: Job) -> str:
-    if (job.folder / "after.json").exists():
+    if job.done():
         return ""
 
     def make(training: Any, display: Any) -> str:
