@@ -1,3 +1,4 @@
+import contextlib
 import json
 import math
 import os
@@ -256,24 +257,31 @@ def test_runs_begin_as_soon_as_their_own_warm_start_is_made_and_not_without_it(t
     assert not (tmp_path / "lab" / "runs" / "many").exists()
 
 
+@contextlib.contextmanager
+def playing(path, out, begun):
+    """The command, once ``begun`` is there; killed with all it started if it has not ended by itself."""
+    command = [sys.executable, "-m", "turnwise", "lab", str(path), "--out", str(out), "--jobs", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not begun.exists():
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield running
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True], ids=["the process", "all in the terminal"])
 def test_ctrl_c_ends_a_lab_without_beginning_what_is_queued(tmp_path, whole_group):
     path, out = file(tmp_path, settings={**SMALL["settings"], "steps": 10_000}), tmp_path / "lab"
-    command = [sys.executable, "-m", "turnwise", "lab", str(path), "--out", str(out), "--jobs", "1"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     first, *rest = [out / cell.path for cell in cells(read_lab(path))]
-    try:
-        deadline = time.monotonic() + 120
-        while not (first / "step-00001.json").exists():
-            assert running.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    with playing(path, out, first / "step-00001.json") as running:
         (os.killpg if whole_group else os.kill)(running.pid, signal.SIGINT)
         said, complained = running.communicate(timeout=60)
-    finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130
     assert said.count("stopping at the next safe point") == 1
     assert "stopped; the same command goes on" in complained
@@ -285,23 +293,13 @@ def test_ctrl_c_ends_a_lab_without_beginning_what_is_queued(tmp_path, whole_grou
 @pytest.mark.slow
 def test_a_second_ctrl_c_ends_a_lab_in_the_middle_of_a_step(tmp_path):
     path, out = file(tmp_path, settings={**SMALL["settings"], "steps": 1, "group_size": 4000}, seeds=1), tmp_path / "lab"
-    command = [sys.executable, "-m", "turnwise", "lab", str(path), "--out", str(out), "--jobs", "1"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     first = out / cells(read_lab(path))[0].path
-    try:
-        deadline = time.monotonic() + 120
-        while not (first / "before.json").exists():
-            assert running.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    with playing(path, out, first / "before.json") as running:
         time.sleep(1)  # into the step, which takes much longer
         os.kill(running.pid, signal.SIGINT)
         assert any("Ctrl-C again stops at once" in line for line in iter(running.stdout.readline, ""))
         os.kill(running.pid, signal.SIGINT)
         _, complained = running.communicate(timeout=60)
-    finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130
     assert "stopped; the same command goes on" in complained
     assert not (first / "step-00001.json").exists()
